@@ -1,0 +1,1 @@
+"""Networks, one file each: `mlp` for points, `unet` for images, `convnet` for classifiers."""

@@ -1,0 +1,148 @@
+"""Named checkpoints: load one, wrap it as a denoiser, export it. `python -m denoising.zoo train NAME` makes it again.
+
+Each checkpoint is a folder of `data/checkpoints/` with a configuration, half-precision weights in safetensors and a
+model card. Loading compares every file with data/MANIFEST.json first.
+"""
+
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from denoising import datasets, metrics, validate
+from denoising.denoisers import NetworkDenoiser
+from denoising.schedules import Cosine
+
+if TYPE_CHECKING:
+    from diffusers import DDIMPipeline
+
+__all__ = [
+    "card",
+    "classify",
+    "denoiser",
+    "export",
+    "features",
+    "load",
+    "names",
+    "pipeline",
+    "reference",
+    "reference_features",
+]
+
+SCHEDULE = Cosine()  # of every shipped U-Net
+REFERENCE = "tables/fashion_reference.safetensors"
+
+
+def names() -> list[str]:
+    """Names of the shipped checkpoints."""
+    return sorted(datasets.manifest().get("checkpoints", {}))
+
+
+def card(name: str) -> dict:
+    """What is recorded of a checkpoint: data, steps, seed, wall time, metrics with their n and floor."""
+    known = datasets.manifest().get("checkpoints", {})
+    return known[validate.choice("name", name, known)]
+
+
+def load(name: str) -> nn.Module:
+    """A shipped network, ready for use: float32, on the CPU, in evaluation mode.
+
+    Args:
+        name: one of `names()`.
+    Returns:
+        a `networks.unet.UNet` or a `networks.convnet.ConvNet`.
+    Raises:
+        ValueError: for an unknown name, or a file that is not what the manifest says.
+        FileNotFoundError: for a missing file.
+    """
+    from denoising.networks.convnet import ConvNet
+    from denoising.networks.unet import UNet
+
+    kind = {"UNet": UNet, "ConvNet": ConvNet}[card(name)["network"]]
+    folder = datasets.data_root() / "checkpoints" / name
+    for file, sha256 in card(name)["files"].items():
+        datasets.verify(folder / file, sha256)
+    net = kind.from_pretrained(folder, torch_dtype=torch.float32, local_files_only=True)
+    return net.to(memory_format=torch.channels_last).eval().requires_grad_(False)
+
+
+def denoiser(name: str, *, device: torch.device | str = "cpu") -> NetworkDenoiser:
+    """A shipped U-Net as a denoiser with its schedule; label 10 is the null label."""
+    net = _load_unet(name).to(device)
+    return NetworkDenoiser(net, SCHEDULE, predicts="v", num_classes=net.null_label)
+
+
+def _load_unet(name: str) -> nn.Module:
+    net = load(name)
+    if not hasattr(net, "null_label"):
+        raise ValueError(f"name: expected a denoising network, {name!r} is a classifier")
+    return net
+
+
+def pipeline(name: str = "fashion_unet") -> "DDIMPipeline":
+    """A shipped U-Net in a stock diffusers pipeline with a stock scheduler, on the same table of noise."""
+    from diffusers import DDIMPipeline, DDIMScheduler
+
+    scheduler = DDIMScheduler(
+        trained_betas=SCHEDULE.betas(1000).tolist(),
+        prediction_type="v_prediction",
+        timestep_spacing="trailing",
+        clip_sample=False,
+    )
+    pipe = DDIMPipeline(unet=_load_unet(name), scheduler=scheduler)
+    pipe.set_progress_bar_config(disable=True)  # it writes to stderr, which nbval compares
+    return pipe
+
+
+def export(name: str, folder: Path) -> Path:
+    """Write a shipped U-Net as a diffusers pipeline folder, which `DDIMPipeline.from_pretrained` reads back."""
+    pipeline(name).save_pretrained(folder)
+    return Path(folder)
+
+
+@cache
+def _metric_net(name: str) -> nn.Module:
+    return load(name)
+
+
+@torch.inference_mode()
+def features(x: Tensor, *, net: str = "fashion_clf", batch: int = 500) -> Tensor:
+    """The features that FD-64 is measured on.
+
+    Args:
+        x: images in [-1, 1], (N, 1, 32, 32), on any device; values outside are clipped, as the data are.
+        net: whose features; "fashion_clf" for FD-64, "fashion_judge" for a second opinion.
+        batch: images per call.
+    Returns:
+        features, (N, 64) for FD-64, float32, on the CPU.
+    """
+    validate.finite("x", x, ndim=4)
+    model = _metric_net(net)
+    return torch.cat([model.features(part.float().cpu().clamp(-1, 1)) for part in x.split(batch)])
+
+
+@torch.inference_mode()
+def classify(x: Tensor, *, net: str = "fashion_judge", batch: int = 500) -> Tensor:
+    """Labels that a shipped clean classifier gives to images (N, 1, 32, 32): (N,), int64, on the CPU."""
+    validate.finite("x", x, ndim=4)
+    model = _metric_net(net)
+    return torch.cat([model(part.float().cpu().clamp(-1, 1)).argmax(1) for part in x.split(batch)])
+
+
+def _reference() -> dict[str, Tensor]:
+    from safetensors.torch import load as parse
+
+    return parse(datasets.verify(datasets.data_root() / REFERENCE, datasets.recorded("tables", REFERENCE)["sha256"]))
+
+
+def reference() -> metrics.Statistics:
+    """Mean and covariance of the FD-64 features of all 20 000 pictures of block G."""
+    stored = _reference()
+    return metrics.Statistics(stored["mean"], stored["cov"], int(stored["n"]))
+
+
+def reference_features() -> Tensor:
+    """FD-64 features of 2000 pictures of block G, 200 per class, (2000, 64), for precision, recall and coverage."""
+    return _reference()["features"].float()

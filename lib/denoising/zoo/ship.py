@@ -1,0 +1,135 @@
+"""Measure a trained network, and put it into `data/` with its model card. Used by `python -m denoising.zoo train`."""
+
+import hashlib
+import json
+import os
+import tempfile
+from pathlib import Path
+
+import torch
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from denoising import datasets, metrics, samplers, zoo
+from denoising.denoisers import Denoiser, NetworkDenoiser, add_noise
+from denoising.rng import Rng
+from denoising.schedules import Cosine
+
+__all__ = ["draw", "evaluate", "noise_quartiles", "write", "write_reference"]
+
+SAMPLES, CALLS = 5000, 20  # of the Fréchet distance on a model card
+
+
+def noise_quartiles(denoiser: Denoiser, data: datasets.Images, *, n: int = 256) -> list[float]:
+    """Mean squared error of v on n fixed images, for t in (0, 1/4], (1/4, 1/2], (1/2, 3/4], (3/4, 1].
+
+    It takes seconds and moves when a checkpoint is damaged, mislabelled or not the averaged one.
+    """
+    rng = Rng(0).spawn("quartiles")
+    index = torch.arange(n) * (len(data) // n)
+    x0, y = data.x[index], data.y[index]
+    losses = []
+    for quarter in range(4):
+        t = (quarter + 1 - (torch.arange(n, dtype=torch.float64) + 0.5) / n) / 4
+        eps = torch.randn(x0.shape, generator=rng)
+        x = add_noise(denoiser.schedule, x0, t, eps)
+        alpha, sigma = (scale.float().view(-1, 1, 1, 1) for scale in denoiser.schedule.alpha_sigma(t))
+        with torch.inference_mode():
+            losses.append(float((denoiser.v(x, t, y) - (alpha * eps - sigma * x0)).square().mean()))
+    return losses
+
+
+def draw(denoiser: Denoiser, n: int, *, seed: int = 0, calls: int = CALLS) -> tuple[Tensor, Tensor]:
+    """n images with balanced labels, unguided, by DPM-Solver++ (2M) on equal steps of t: (n, 1, 32, 32) and (n,)."""
+    y = torch.arange(n) % 10
+    noise = torch.randn((n, 1, 32, 32), generator=Rng(seed).spawn("samples"))
+    times = samplers.grid(denoiser.schedule, calls)
+    return samplers.sample(samplers.dpmpp_2m, denoiser, noise, times, y=y).clamp(-1, 1), y
+
+
+def evaluate(net: nn.Module) -> dict:
+    """The numbers of a model card, on block T and on fresh samples."""
+    test = datasets.load("fashion-T")
+    if not hasattr(net, "null_label"):
+        noise_aware = net.config.noise_aware
+        accuracy = {}
+        for t in (0.1, 0.3, 0.5, 0.7) if noise_aware else (None,):
+            with torch.inference_mode():
+                if t is None:
+                    guess = torch.cat([net(part).argmax(1) for part in test.x.split(500)])
+                else:
+                    x = add_noise(Cosine(), test.x, t, torch.randn(test.x.shape, generator=Rng(0).spawn("test")))
+                    guess = torch.cat([net(part, torch.full((len(part),), t)).argmax(1) for part in x.split(500)])
+            accuracy["clean" if t is None else f"t={t}"] = round(float((guess == test.y).double().mean()), 4)
+        return {"accuracy_on_T": accuracy, "n": len(test)}
+    model = NetworkDenoiser(net, zoo.SCHEDULE, num_classes=net.null_label)
+    x, y = draw(model, SAMPLES)
+    floor = metrics.frechet_distance(zoo.features(test.x[:SAMPLES]), zoo.reference())
+    return {
+        "fd64": round(metrics.frechet_distance(zoo.features(x), zoo.reference()), 4),
+        "fd64_floor": round(floor, 4),
+        "n": SAMPLES,
+        "calls": CALLS,
+        "sampler": "DPM-Solver++ (2M), equal steps of t, guidance off",
+        "judge_accuracy_on_samples": round(float((zoo.classify(x) == y).double().mean()), 4),
+        "judge_accuracy_on_T": round(float((zoo.classify(test.x) == test.y).double().mean()), 4),
+        "v_loss_per_noise_quartile": [round(value, 5) for value in noise_quartiles(model, test)],
+    }
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    try:
+        part.write_bytes(data)
+        os.replace(part, path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise OSError(error.errno, f"cannot write ({error.strerror}); the old file is untouched", str(path)) from None
+
+
+def _update_manifest(section: str, key: str, entry: dict) -> None:
+    manifest = datasets.manifest()
+    manifest.setdefault(section, {})[key] = entry
+    _replace(datasets.data_root() / "MANIFEST.json", (json.dumps(manifest, indent=1, sort_keys=True) + "\n").encode())
+
+
+def write(name: str, net: nn.Module, entry: dict) -> Path:
+    """Put half-precision weights, configuration and model card of `net` into data/checkpoints/NAME and the manifest.
+
+    Args:
+        name: of the checkpoint.
+        net: the network; left in half precision.
+        entry: what the card says, besides the hashes, which are added here.
+    Returns:
+        the folder.
+    """
+    folder = datasets.data_root() / "checkpoints" / name
+    with tempfile.TemporaryDirectory() as scratch:
+        net.half().to(memory_format=torch.contiguous_format).save_pretrained(scratch)
+        files = {path.name: path.read_bytes() for path in sorted(Path(scratch).iterdir())}
+    for file, data in files.items():
+        _replace(folder / file, data)
+    hashes = {file: hashlib.sha256(data).hexdigest() for file, data in files.items()}
+    rows = "\n".join(f"| {key.replace('_', ' ')} | {value} |" for key, value in entry.items())
+    text = f"# {name}\n\nMade by `python -m denoising.zoo train {name}`.\n\n| | |\n|---|---|\n{rows}\n"
+    _replace(folder / "README.md", text.encode())
+    _update_manifest("checkpoints", name, entry | {"files": hashes})
+    return folder
+
+
+def write_reference() -> Path:
+    """Store the FD-64 statistics of block G, and the features of 200 of its pictures per class."""
+    data = datasets.load("fashion-G")
+    features = zoo.features(data.x)
+    stored = metrics.statistics(features)
+    few = torch.cat([torch.nonzero(data.y == label)[:200, 0] for label in range(10)])
+    blob = save(
+        {"mean": stored.mean, "cov": stored.cov, "n": torch.tensor(stored.n), "features": features[few].half()}
+    )
+    path = datasets.data_root() / zoo.REFERENCE
+    _replace(path, blob)
+    entry = {"sha256": hashlib.sha256(blob).hexdigest(), "bytes": len(blob), "made_by": "python -m denoising.zoo reference"}
+    _update_manifest("tables", zoo.REFERENCE, entry)
+    return path

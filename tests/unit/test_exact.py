@@ -1,0 +1,225 @@
+"""Exact denoisers against scalar formulas, brute force, Tweedie and samples."""
+
+import math
+
+import pytest
+import torch
+
+from denoising.exact import Gaussian, GaussianMixture, LowRankMixture
+from denoising.rng import Rng
+from denoising.schedules import EDM, Cosine, Linear
+
+F = torch.float64
+MEANS = torch.tensor([[-2.0, 0.5], [1.0, 1.5], [0.5, -2.0]], dtype=F)
+COVS = torch.tensor([[[0.3, 0.1], [0.1, 0.2]], [[0.5, -0.2], [-0.2, 0.3]], [[0.1, 0.0], [0.0, 0.6]]], dtype=F)
+WEIGHTS = torch.tensor([0.2, 0.5, 0.3], dtype=F)
+
+
+def mixture(schedule=None):
+    return GaussianMixture(MEANS, COVS, WEIGHTS, schedule=schedule or Cosine())
+
+
+def points(n, d=2, seed=0):
+    return 2 * torch.randn((n, d), generator=Rng(seed), dtype=F)
+
+
+def far(a, b):
+    return float((a - b).abs().max())
+
+
+@pytest.mark.parametrize("schedule", [Cosine(), EDM()])
+@pytest.mark.parametrize("c2", [0.25, 1.0, 4.0])
+def test_scalar_gaussian(schedule, c2):
+    m, x, t = 0.7, points(6, 1), torch.tensor([0.01, 0.2, 0.4, 0.6, 0.8, 1.0], dtype=F)
+    data = Gaussian(torch.tensor([m], dtype=F), torch.tensor([[c2]], dtype=F), schedule=schedule)
+    alpha, sigma = (scale[:, None] for scale in schedule.alpha_sigma(t))
+    v = alpha**2 * c2 + sigma**2
+    assert far(data(x, t), m + alpha * c2 / v * (x - alpha * m)) < 1e-12
+    assert far(data.score(x, t) * v, -(x - alpha * m)) < 1e-9
+    assert far(data.eps(x, t), sigma / v * (x - alpha * m)) < 1e-9
+    assert far(data.logp(x, t), (-0.5 * ((x - alpha * m) ** 2 / v + (2 * math.pi * v).log()))[:, 0]) < 1e-12
+    assert far(data.cov(x, t)[:, :, 0], c2 * sigma**2 / v) < 1e-12
+
+
+def test_irreducible_loss_of_a_gaussian():
+    # E|eps - E[eps|x_t]|^2 = alpha_bar c^2 / (alpha_bar c^2 + 1 - alpha_bar)
+    c2, t, n = 4.0, 0.4, 200_000
+    data = Gaussian(torch.zeros(1, dtype=F), torch.full((1, 1), c2, dtype=F), schedule=Linear())
+    alpha, sigma = data.schedule.alpha_sigma(t)
+    eps, (x0, _) = torch.randn((n, 1), generator=Rng(1), dtype=F), data.sample(n, generator=Rng(2))
+    loss = (eps - data.eps(alpha * x0 + sigma * eps, t)).square().mean()
+    assert abs(float(loss / (alpha**2 * c2 / (alpha**2 * c2 + sigma**2))) - 1) < 0.02
+
+
+@pytest.mark.parametrize("t", [0.2, 0.6])
+def test_posterior_by_brute_force_integration(t):
+    data = mixture()
+    alpha, sigma = data.schedule.alpha_sigma(t)
+    line = torch.linspace(-9, 9, 721, dtype=F)
+    x0 = torch.cartesian_prod(line, line)
+    prior = data.logp(x0)
+    assert abs(float(prior.exp().sum()) * 0.025**2 - 1) < 1e-9
+    for x in points(4):
+        joint = (prior - (x - alpha * x0).square().sum(1) / (2 * sigma**2)).exp()
+        evidence = joint.sum()
+        mean = (joint[:, None] * x0).sum(0) / evidence
+        apart = x0 - mean
+        cov = torch.einsum("n,ni,nj->ij", joint, apart, apart) / evidence
+        logp = (evidence * 0.025**2 / (2 * math.pi * sigma**2)).log()
+        assert far(data(x[None], t)[0], mean) < 1e-9
+        assert far(data.cov(x[None], t)[0], cov) < 1e-9
+        assert far(data.logp(x[None], t)[0], logp) < 1e-9
+
+
+def test_component_probabilities_are_bayes_rule():
+    data, x, t = mixture(), points(7), 0.5
+    of = [data.logp(x, t, torch.full((7,), k)) + WEIGHTS[k].log() for k in range(3)]
+    assert far(data.posterior(x, t), torch.stack(of, 1).softmax(1)) < 1e-13
+    assert far(torch.stack(of, 1).logsumexp(1), data.logp(x, t)) < 1e-13
+
+
+@pytest.mark.parametrize("schedule", [Cosine(), EDM()])
+def test_covariance_is_tweedie_of_the_second_order(schedule):
+    data, t = mixture(schedule), 0.35
+    alpha, sigma = schedule.alpha_sigma(t)
+    for x in points(5):
+        hessian = torch.autograd.functional.jacobian(lambda x: data.score(x[None], t)[0], x)
+        want = sigma**2 * (torch.eye(2) + sigma**2 * hessian) / alpha**2
+        assert far(data.cov(x[None], t)[0], want) < 1e-10 * max(1.0, float(sigma) ** 2)
+
+
+def test_score_has_mean_zero_and_obeys_stein():
+    data, t, n = mixture(), 0.4, 20_000
+    x, _ = data.sample(n, generator=Rng(3), t=t)
+    x.requires_grad_()
+    score = data.score(x, t)
+    trace = sum(torch.autograd.grad(score[:, i].sum(), x, retain_graph=True)[0][:, i] for i in range(2))
+    stein = trace + score.square().sum(1)
+    assert abs(float(stein.mean())) < 4 * float(stein.std()) / math.sqrt(n)
+    assert float(score.mean(0).abs().max()) < 4 * float(score.std()) / math.sqrt(n)
+
+
+def test_a_label_means_its_component_alone():
+    data, x, t = mixture(), points(6), torch.linspace(0.1, 1, 6, dtype=F)
+    for k in range(3):
+        alone, y = Gaussian(MEANS[k], COVS[k], schedule=Cosine()), torch.full((6,), k)
+        assert far(data(x, t, y), alone(x, t)) < 1e-12
+        assert far(data.logp(x, t, y), alone.logp(x, t)) < 1e-12
+        assert far(data.score(x, t, y), alone.score(x, t)) < 1e-9
+
+
+def test_the_null_label_means_no_label_and_labels_may_be_mixed():
+    data, x, t = mixture(), points(6), 0.4
+    null = torch.full((6,), 3)
+    assert torch.equal(data(x, t, null), data(x, t)) and torch.equal(data.logp(x, t, null), data.logp(x, t))
+    y = torch.tensor([0, 3, 1, 2, 3, 0])
+    one = torch.cat([data(x[i : i + 1], t, y[i : i + 1]) for i in range(6)])
+    assert far(data(x, t, y), one) < 1e-14
+
+
+def test_equal_weights_are_exact_in_float64():
+    data = GaussianMixture(MEANS, COVS, schedule=Cosine())
+    assert far(data.log_weights.exp().sum(), torch.ones((), dtype=F)) < 1e-15
+    line = torch.linspace(-9, 9, 721, dtype=F)
+    assert abs(float(data.logp(torch.cartesian_prod(line, line)).exp().sum()) * 0.025**2 - 1) < 1e-12
+
+
+def test_point_masses():
+    data = GaussianMixture(MEANS, torch.zeros((3, 2, 2), dtype=F), WEIGHTS, schedule=Cosine())
+    x, t = points(6), 0.3
+    alpha, sigma = data.schedule.alpha_sigma(t)
+    logits = WEIGHTS.log() - (x[:, None] - alpha * MEANS).square().sum(2) / (2 * sigma**2)
+    assert far(data(x, t), logits.softmax(1) @ MEANS) < 1e-12
+
+
+def basis(k, n, d, seed):
+    return torch.linalg.qr(torch.randn((k, n, d), generator=Rng(seed), dtype=F)).Q
+
+
+def test_low_rank_mixture_has_the_closed_form_of_the_paper():
+    bases, t = basis(3, 8, 2, 4), 0.4
+    data = LowRankMixture(bases, WEIGHTS, schedule=Cosine())
+    x, _ = data.sample(20, generator=Rng(5), t=t)
+    alpha, sigma = data.schedule.alpha_sigma(t)
+    inside = torch.einsum("knd,bn->bkd", bases, x)
+    shrink = alpha / (alpha**2 + sigma**2)
+    # log-weights up to what all components share: |U^T x|^2 alpha^2 / (2 sigma^2 (alpha^2 + sigma^2))
+    logits = WEIGHTS.log() + alpha**2 / (2 * sigma**2 * (alpha**2 + sigma**2)) * inside.square().sum(2)
+    want = shrink * torch.einsum("bk,knd,bkd->bn", logits.softmax(1), bases, inside)
+    assert far(data(x, t), want) < 1e-10
+    assert far(data.posterior(x, t), logits.softmax(1)) < 1e-10
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_data_on_a_subspace_have_no_density(dtype):
+    data = LowRankMixture(basis(2, 6, 2, 6).to(dtype), schedule=Cosine())
+    assert int((data.values == 0).sum()) == 8  # rounding does not hide the missing dimensions
+    for call in (data.logp, data):
+        with pytest.raises(ValueError, match="no density"):
+            call(points(3, 6).to(dtype), 0)
+
+
+def test_samples_have_the_moments():
+    for t in (0, 0.3, torch.full((100_000,), 0.7)):
+        data = mixture()
+        x, y = data.sample(100_000, generator=Rng(7), t=t)
+        alpha, sigma = (1.0, 0.0) if isinstance(t, int) else (float(s) for s in data.schedule.alpha_sigma(torch.as_tensor(t).max()))
+        mean = WEIGHTS @ MEANS
+        cov = torch.einsum("k,kij->ij", WEIGHTS, COVS + torch.einsum("ki,kj->kij", MEANS - mean, MEANS - mean))
+        assert far(x.mean(0), alpha * mean) < 0.03
+        assert far(torch.cov(x.T), alpha**2 * cov + sigma**2 * torch.eye(2)) < 0.05
+        assert far(torch.bincount(y) / len(y), WEIGHTS) < 0.01
+        assert x.dtype == F and y.dtype == torch.int64
+
+
+def test_samples_depend_on_the_generator_alone():
+    torch.manual_seed(1)
+    first = mixture().sample(5, generator=Rng(1))[0]
+    torch.manual_seed(2)
+    assert torch.equal(first, mixture().sample(5, generator=Rng(1))[0])
+
+
+def test_shapes_and_dtypes_are_kept():
+    data = GaussianMixture(torch.randn(2, 12, generator=Rng(0)), torch.eye(12).expand(2, -1, -1), schedule=Cosine())
+    x = torch.randn((5, 3, 2, 2), generator=Rng(1), dtype=F)
+    assert data(x, 0.5).shape == x.shape and data(x, 0.5).dtype == F
+    assert data.logp(x, 0.5).shape == (5,) and data.cov(x, 0.5).shape == (5, 12, 12)
+    assert data(x.float(), 0.5).dtype == torch.float32
+
+
+EYE = torch.eye(2).expand(3, 2, 2)
+Y = torch.zeros(6, dtype=torch.int64)
+
+
+@pytest.mark.parametrize(
+    ("call", "argument"),
+    [
+        (lambda: GaussianMixture(MEANS[0], COVS, schedule=Cosine()), "means"),
+        (lambda: GaussianMixture(MEANS.long(), COVS, schedule=Cosine()), "means"),
+        (lambda: GaussianMixture(MEANS[:0], COVS[:0], schedule=Cosine()), "means"),
+        (lambda: GaussianMixture(MEANS, COVS[:2], schedule=Cosine()), "covs"),
+        (lambda: GaussianMixture(MEANS, -EYE, schedule=Cosine()), "covs"),
+        (lambda: GaussianMixture(MEANS, COVS.tril(), schedule=Cosine()), "covs"),
+        (lambda: GaussianMixture(MEANS, COVS * float("nan"), schedule=Cosine()), "covs"),
+        (lambda: GaussianMixture(MEANS, COVS, WEIGHTS[:2], schedule=Cosine()), "weights"),
+        (lambda: GaussianMixture(MEANS, COVS, 2 * WEIGHTS, schedule=Cosine()), "weights"),
+        (lambda: GaussianMixture(MEANS, COVS, torch.tensor([1.5, -0.5, 0.0]), schedule=Cosine()), "weights"),
+        (lambda: Gaussian(MEANS, COVS[0], schedule=Cosine()), "mean"),
+        (lambda: Gaussian(MEANS[0], COVS, schedule=Cosine()), "cov"),
+        (lambda: LowRankMixture(torch.ones(2, 3, 2), schedule=Cosine()), "bases"),
+        (lambda: LowRankMixture(torch.ones(2, 3, 4), schedule=Cosine()), "bases"),
+        (lambda: mixture()(points(6, 3), 0.5), "x"),
+        (lambda: mixture()(points(6) * float("inf"), 0.5), "x"),
+        (lambda: mixture()(points(6), 0.0 - 0.1), "t"),
+        (lambda: mixture().eps(points(6), 0), "t"),
+        (lambda: mixture()(points(6), torch.rand(5)), "t"),
+        (lambda: mixture()(points(6), 0.5, Y + 4), "y"),
+        (lambda: mixture()(points(6), 0.5, Y[:2]), "y"),
+        (lambda: mixture().sample(0, generator=Rng(0)), "n"),
+        (lambda: mixture().sample(2.0, generator=Rng(0)), "n"),
+        (lambda: mixture().sample(2, generator=Rng(0), t=2), "t"),
+    ],
+)
+def test_bad_input_is_named(call, argument):
+    with pytest.raises(ValueError, match=rf"^{argument}: expected"):
+        call()
