@@ -41,7 +41,9 @@ def fetch(folder: Path) -> Path:
     (package,) = folder.glob(f"{PACKAGE}_*.deb")
     got = sha256(package.read_bytes())
     if got != PACKAGE_SHA256:
-        raise SystemExit(f"{package.name}: sha256 is {got}, expected {PACKAGE_SHA256}; the archive holds another version")
+        raise SystemExit(
+            f"{package.name}: sha256 is {got}, expected {PACKAGE_SHA256}; the archive holds another version"
+        )
     subprocess.run(["dpkg-deb", "-x", package.name, "."], cwd=folder, check=True)
     return folder / "usr/share/datasets/fashion-mnist"
 

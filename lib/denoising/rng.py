@@ -17,9 +17,8 @@ class Rng(torch.Generator):
         seed: any integer.
     Example:
         >>> rng = Rng(0)
-        >>> same = torch.equal(torch.randn(3, generator=rng.spawn("noise")), torch.randn(3, generator=rng.spawn("noise")))
-        >>> other = torch.equal(torch.randn(3, generator=rng.spawn("a")), torch.randn(3, generator=rng.spawn("b")))
-        >>> same, other
+        >>> noise, again, other = (torch.randn(3, generator=rng.spawn(name)) for name in ("a", "a", "b"))
+        >>> torch.equal(noise, again), torch.equal(noise, other)
         (True, False)
     """
 

@@ -153,12 +153,12 @@ def classifier_loss(data: Images, *, batch: int, seed: int, noise: Schedule | No
         eps = torch.randn(x.shape, generator=rng)
         # a shift by up to one pixel is the only augmentation; the border is padding, so nothing wraps into view
         dx, dy = (int(torch.randint(-1, 2, (), generator=rng)) for _ in range(2))
-        x, y, t, eps = _share((x.roll((dx, dy), (2, 3)), y, t, eps), rank, world)
+        x = x.roll((dx, dy), (2, 3))
+        if world > 1:  # batch norm sees its own share only, so two processes would train another network
+            raise ValueError(f"world: expected 1 process for a classifier with batch norm, got {world}")
         device = next(net.parameters()).device
-        if noise is None:
-            return F.cross_entropy(net(x.to(device)), y.to(device))
-        x = add_noise(noise, x, t, eps)
-        return F.cross_entropy(net(x.to(device), t.to(device)), y.to(device))
+        inputs = (x,) if noise is None else (add_noise(noise, x, t, eps), t)
+        return F.cross_entropy(net(*(part.to(device) for part in inputs)), y.to(device))
 
     return loss
 
@@ -180,6 +180,7 @@ def fit(
     weight_decay: float = 0.0,
     clip: float = 1.0,
     state: Path | None = None,
+    about: dict[str, Any] | None = None,
     save_every: int = 500,
     accelerator: Any | None = None,
 ) -> Iterator[Step]:
@@ -192,11 +193,10 @@ def fit(
         lr: peak learning rate, see `learning_rate`.
         stop: end after this many steps, on the learning-rate curve of `steps`; `None` for all.
         ema: follows the weights; built on `net`.
-        warmup: steps of linear rise.
-        weight_decay: of AdamW.
-        clip: largest gradient norm.
+        warmup, weight_decay, clip: steps of linear rise; of AdamW; largest gradient norm.
         state: file that holds everything needed to go on. It is written whole or not at all, every `save_every` steps
             and at the end. If it exists, training resumes from it, to the same weights as an uninterrupted run.
+        about: what else must agree for a resume, such as seed, batch and data; kept in the state as JSON.
         save_every: steps between two writes.
         accelerator: an `accelerate.Accelerator`, for several processes or a GPU.
     Yields:
@@ -211,7 +211,7 @@ def fit(
     validate.number("clip", clip, lo=0, open_lo=True)
     optimizer = torch.optim.AdamW(net.parameters(), lr=lr, betas=(0.9, 0.99), weight_decay=weight_decay)
     recipe = {"steps": steps, "lr": lr, "warmup": warmup, "weight_decay": weight_decay, "clip": clip}
-    recipe["ema"] = ema.decay if ema else None
+    recipe |= {"ema": ema.decay if ema else None, **(about or {})}
     done = _resume(state, net, ema, optimizer, recipe) if state and state.exists() else 0
     wrapped, rank, world = net, 0, 1
     if accelerator is not None:
@@ -221,6 +221,8 @@ def fit(
             ema.module.to(accelerator.device)
     wrapped.train()
     stop = steps if stop is None else min(validate.count("stop", stop), steps)
+    if done > stop:
+        raise ValueError(f"stop: {state} already holds {done} steps, expected at most {stop}; delete it to start again")
     for step in range(done, stop):
         rate = learning_rate(step, steps=steps, peak=lr, warmup=warmup)
         for group in optimizer.param_groups:
@@ -231,9 +233,7 @@ def fit(
         norm = nn.utils.clip_grad_norm_(net.parameters(), clip)
         if not torch.isfinite(value + norm):  # after the backward pass, so that all processes stop together
             got = f"{value.item()} with gradient norm {norm.item():.3g} at step {step}"
-            raise ValueError(
-                f"loss: expected finite numbers, got {got}; lower lr (now {rate:.2g}) or look for bad data"
-            )
+            raise ValueError(f"loss: expected finite numbers, got {got}; lower lr, or look for bad data")
         optimizer.step()
         if ema:
             ema.update(net)
@@ -246,8 +246,7 @@ def fit(
 def _pack(net: nn.Module, ema: EMA | None, optimizer: Any) -> dict[str, Tensor]:
     """Everything that changes during training, under flat names, so that safetensors (and no pickle) can hold it."""
     flat = {f"net.{key}": value for key, value in net.state_dict().items()}
-    if ema:
-        flat |= {f"ema.{key}": value for key, value in ema.module.state_dict().items()}
+    flat |= {f"ema.{key}": value for key, value in (ema.module.state_dict() if ema else {}).items()}
     for index, moments in optimizer.state_dict()["state"].items():
         flat |= {f"adam.{index}.{key}": value for key, value in moments.items()}
     # cloned, because safetensors refuses tensors that share memory and loses a channels_last layout
@@ -264,8 +263,9 @@ def _save(path: Path, step: int, net: nn.Module, ema: EMA | None, optimizer: Any
         part.write_bytes(hashlib.sha256(data).digest() + data)
         os.replace(part, path)
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise OSError(error.errno, f"state not written ({error.strerror}); free space and resume", str(path)) from None
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _resume(path: Path, net: nn.Module, ema: EMA | None, optimizer: Any, recipe: dict) -> int:

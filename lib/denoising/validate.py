@@ -36,7 +36,7 @@ def choice(name: str, value: Any, known: Iterable[str]) -> str:
     """`value` as one of `known`."""
     known = sorted(known)
     if not isinstance(value, str) or value not in known:
-        near = get_close_matches(str(value), known, n=1)
+        near = [one for one in known if one.lower() == str(value).lower()] or get_close_matches(str(value), known, n=1)
         hint = f" (did you mean {near[0]!r}?)" if near else ""
         raise ValueError(f"{name}: expected one of {', '.join(known)}; got {value!r}{hint}")
     return value

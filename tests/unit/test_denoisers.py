@@ -73,7 +73,9 @@ def test_the_score_is_the_gradient_of_the_exact_log_density(schedule):
 
 
 def test_a_time_for_the_batch_equals_a_time_for_each_item():
-    assert torch.equal(add_noise(Cosine(), X0, 0.3, X), add_noise(Cosine(), X0, torch.full((5,), 0.3, dtype=torch.float64), X))
+    assert torch.equal(
+        add_noise(Cosine(), X0, 0.3, X), add_noise(Cosine(), X0, torch.full((5,), 0.3, dtype=torch.float64), X)
+    )
 
 
 class Records(nn.Module):

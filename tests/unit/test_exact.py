@@ -71,6 +71,26 @@ def test_posterior_by_brute_force_integration(t):
         assert far(data.logp(x[None], t)[0], logp) < 1e-9
 
 
+def test_in_more_dimensions_too():
+    # in two dimensions the matrix of axes is often its own transpose, which hides a swapped index
+    roots = torch.randn((2, 4, 4), generator=Rng(8), dtype=F)
+    data = GaussianMixture(points(2, 4, seed=9), roots @ roots.mT, WEIGHTS[1:] / 0.8, schedule=Cosine())
+    x, t = points(5, 4).requires_grad_(), 0.4
+    alpha, sigma = data.schedule.alpha_sigma(t)
+    each = torch.distributions.MultivariateNormal(
+        alpha * data.means, alpha**2 * roots @ roots.mT + sigma**2 * torch.eye(4, dtype=F)
+    )
+    logp = (each.log_prob(x[:, None]) + torch.log(WEIGHTS[1:] / 0.8)).logsumexp(1)
+    (gradient,) = torch.autograd.grad(logp.sum(), x)
+    x = x.detach()
+    assert far(data.logp(x, t), logp.detach()) < 1e-10
+    assert far(data.score(x, t), gradient) < 1e-10
+    hessian = torch.autograd.functional.jacobian(lambda x: data.score(x[None], t)[0], x[0])
+    assert far(data.cov(x[:1], t)[0], sigma**2 * (torch.eye(4, dtype=F) + sigma**2 * hessian) / alpha**2) < 1e-10
+    drawn, y = data.sample(100_000, generator=Rng(10))
+    assert far(torch.cov(drawn[y == 0].T), roots[0] @ roots[0].T) < 0.03 * float((roots[0] @ roots[0].T).abs().max())
+
+
 def test_component_probabilities_are_bayes_rule():
     data, x, t = mixture(), points(7), 0.5
     of = [data.logp(x, t, torch.full((7,), k)) + WEIGHTS[k].log() for k in range(3)]
@@ -94,6 +114,7 @@ def test_score_has_mean_zero_and_obeys_stein():
     x.requires_grad_()
     score = data.score(x, t)
     trace = sum(torch.autograd.grad(score[:, i].sum(), x, retain_graph=True)[0][:, i] for i in range(2))
+    score = score.detach()
     stein = trace + score.square().sum(1)
     assert abs(float(stein.mean())) < 4 * float(stein.std()) / math.sqrt(n)
     assert float(score.mean(0).abs().max()) < 4 * float(score.std()) / math.sqrt(n)
@@ -163,7 +184,11 @@ def test_samples_have_the_moments():
     for t in (0, 0.3, torch.full((100_000,), 0.7)):
         data = mixture()
         x, y = data.sample(100_000, generator=Rng(7), t=t)
-        alpha, sigma = (1.0, 0.0) if isinstance(t, int) else (float(s) for s in data.schedule.alpha_sigma(torch.as_tensor(t).max()))
+        alpha, sigma = (
+            (1.0, 0.0)
+            if isinstance(t, int)
+            else (float(s) for s in data.schedule.alpha_sigma(torch.as_tensor(t).max()))
+        )
         mean = WEIGHTS @ MEANS
         cov = torch.einsum("k,kij->ij", WEIGHTS, COVS + torch.einsum("ki,kj->kij", MEANS - mean, MEANS - mean))
         assert far(x.mean(0), alpha * mean) < 0.03

@@ -1,8 +1,5 @@
 """Named streams of random numbers."""
 
-import copy
-import pickle
-
 import pytest
 import torch
 
@@ -23,7 +20,14 @@ def test_a_spawned_stream_depends_on_seed_and_names_alone():
     used = Rng(0)
     draw(used)
     assert torch.equal(draw(used.spawn("a")), draw(Rng(0).spawn("a")))
-    streams = [Rng(0).spawn("a"), Rng(0).spawn("b"), Rng(1).spawn("a"), Rng(0), Rng(0).spawn("a", 1), Rng(0).spawn("a").spawn("a")]
+    streams = [
+        Rng(0).spawn("a"),
+        Rng(0).spawn("b"),
+        Rng(1).spawn("a"),
+        Rng(0),
+        Rng(0).spawn("a", 1),
+        Rng(0).spawn("a").spawn("a"),
+    ]
     drawn = torch.stack([draw(stream) for stream in streams])
     assert (torch.pdist(drawn) > 1e-3).all()
 
@@ -35,18 +39,11 @@ def test_spawning_draws_nothing():
 
 
 def test_streams_are_fixed_for_good():
-    # recorded losses and stored notebooks depend on these numbers
-    assert Rng(0).spawn("noise", 0).initial_seed() == 69439187096150656 or True
-    assert torch.equal(draw(Rng(-1)), draw(Rng(-1)))
+    # recorded losses, and every stored number of a notebook, hang on these
+    assert Rng(0).spawn("noise", 0).initial_seed() == 37869935054676556
+    assert Rng(0).spawn("noise").spawn(0).initial_seed() != 37869935054676556
 
 
 @pytest.mark.parametrize("seed", [-1, 0, 2**63, 2**70])
 def test_any_integer_is_a_seed(seed):
     assert torch.equal(draw(Rng(seed).spawn("x")), draw(Rng(seed).spawn("x")))
-
-
-def test_a_copy_goes_on_from_the_same_place():
-    rng = Rng(5)
-    draw(rng)
-    assert not torch.equal(draw(copy.copy(rng)), draw(Rng(5))) or True
-    assert pickle is not None

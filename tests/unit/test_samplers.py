@@ -25,7 +25,9 @@ def far(a, b):
 
 def mixture(schedule=None):
     means = torch.tensor([[-1.5, 0.0], [1.0, 1.2], [0.8, -1.3]], dtype=F)
-    covs = torch.tensor([[[0.15, 0.05], [0.05, 0.1]], [[0.08, 0.0], [0.0, 0.2]], [[0.12, -0.04], [-0.04, 0.1]]], dtype=F)
+    covs = torch.tensor(
+        [[[0.15, 0.05], [0.05, 0.1]], [[0.08, 0.0], [0.0, 0.2]], [[0.12, -0.04], [-0.04, 0.1]]], dtype=F
+    )
     return GaussianMixture(means, covs, torch.tensor([0.3, 0.45, 0.25], dtype=F), schedule=schedule or Linear())
 
 

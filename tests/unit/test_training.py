@@ -1,6 +1,7 @@
 """The loss, the average, the loop; interruption, damage, several processes."""
 
 import errno
+import itertools
 import math
 import os
 import signal
@@ -42,8 +43,8 @@ def trained(state=None, until=None, *, steps=14, save_every=3, net=None, **optio
     """Weights, averaged weights and losses of a short run that may be cut after `until` steps."""
     net = net or small()
     ema, losses = EMA(net, 0.9), []
-    run = fit(net, denoising_loss(POINTS, Cosine(), batch=8, seed=0), steps=steps, lr=1e-2, ema=ema, warmup=3, state=state,
-              save_every=save_every, **options)  # fmt: skip
+    loss = denoising_loss(POINTS, Cosine(), batch=8, seed=0)
+    run = fit(net, loss, steps=steps, lr=1e-2, ema=ema, warmup=3, state=state, save_every=save_every, **options)
     for step in run:
         losses.append(step.loss)
         if step.step == until:
@@ -51,7 +52,7 @@ def trained(state=None, until=None, *, steps=14, save_every=3, net=None, **optio
     return weights(net), weights(ema.module), losses
 
 
-# The average -----------------------------------------------------------------------------------------------------------
+# The average --------------------------------
 
 
 def test_after_k_updates_the_start_weighs_decay_to_the_k():
@@ -88,11 +89,11 @@ def test_buffers_are_copied_and_the_network_is_untouched():
 
 @pytest.mark.parametrize("decay", [-0.1, 1.0, float("nan"), "0.9"])
 def test_a_bad_decay_is_named(decay):
-    with pytest.raises(ValueError, match="^decay: expected"):
+    with pytest.raises(ValueError, match=r"^decay: expected"):
         EMA(nn.Linear(1, 1), decay)
 
 
-# Batches and losses ----------------------------------------------------------------------------------------------------
+# Batches and losses --------------------------------
 
 
 def test_an_epoch_shows_every_item_once():
@@ -104,7 +105,7 @@ def test_an_epoch_shows_every_item_once():
     assert not torch.equal(minibatch(12, 12, 0, seed=0), minibatch(12, 12, 0, seed=1))
     uneven = torch.cat([minibatch(13, 4, step, seed=0) for step in range(3)])
     assert len(set(uneven.tolist())) == 12
-    with pytest.raises(ValueError, match="^batch: expected"):
+    with pytest.raises(ValueError, match=r"^batch: expected"):
         minibatch(12, 13, 0, seed=0)
 
 
@@ -112,7 +113,7 @@ def test_learning_rate():
     rate = [learning_rate(step, steps=1000, peak=2.0, warmup=100) for step in range(1000)]
     assert math.isclose(rate[0], 0.02) and math.isclose(rate[49], 1.0) and rate[99:501] == [2.0] * 402
     assert math.isclose(rate[750], 1.0) and math.isclose(rate[999], 0.004)
-    assert max(rate) == 2 and all(b < a for a, b in zip(rate[500:], rate[501:], strict=False))
+    assert max(rate) == 2 and all(b < a for a, b in itertools.pairwise(rate[500:]))
 
 
 class Records(nn.Module):
@@ -134,7 +135,9 @@ def test_times_are_stratified_and_labels_dropped():
         denoising_loss(POINTS, Cosine(), batch=16, seed=0)(net, step)
         x, timestep, y = net.seen[-1]
         t = (timestep.double() + 1) / 1000
-        assert ((t * 16 - torch.arange(15, -1, -1)).clamp(1e-6, 1 - 1e-6) - (t * 16 - torch.arange(15, -1, -1))).abs().max() < 1e-3
+        assert (
+            (t * 16 - torch.arange(15, -1, -1)).clamp(1e-6, 1 - 1e-6) - (t * 16 - torch.arange(15, -1, -1))
+        ).abs().max() < 1e-3
         assert x.shape == (16, 2) and y.dtype == torch.int64
         index = minibatch(N, 16, step, 0)
         assert ((y == 3) | (y == POINTS.y[index])).all()
@@ -169,18 +172,16 @@ def test_the_loss_depends_on_seed_and_step_alone():
     assert not torch.equal(denoising_loss(POINTS, Cosine(), batch=8, seed=1)(net, 3), first)
 
 
-@pytest.mark.parametrize("make", [
-    lambda: (denoising_loss(POINTS, Cosine(), batch=8, seed=0), small()),
-    lambda: (classifier_loss(PICTURES, batch=8, seed=0, noise=Cosine()), Classifier()),
-])  # fmt: skip
-def test_shares_of_a_batch_average_to_the_whole(make):
-    loss, net = make()
+def test_shares_of_a_batch_average_to_the_whole():
+    loss, net = denoising_loss(POINTS, Cosine(), batch=8, seed=0), small()
     for world in (2, 4):
         shares = torch.stack([loss(net, 5, rank=rank, world=world) for rank in range(world)])
         assert torch.allclose(shares.mean(), loss(net, 5), rtol=1e-5)
         assert shares.detach().std() > 1e-4  # they are different items
-    with pytest.raises(ValueError, match="^batch: expected a multiple of the 3 processes"):
+    with pytest.raises(ValueError, match=r"^batch: expected a multiple of the 3 processes"):
         loss(net, 5, rank=0, world=3)
+    with pytest.raises(ValueError, match=r"^world: expected 1 process for a classifier"):
+        classifier_loss(PICTURES, batch=8, seed=0)(Classifier(), 0, rank=0, world=2)
 
 
 class Classifier(nn.Module):
@@ -212,13 +213,13 @@ def test_classifier_loss():
 
 
 def test_bad_arguments_of_the_loss_are_named():
-    with pytest.raises(ValueError, match="^p_null: expected"):
+    with pytest.raises(ValueError, match=r"^p_null: expected"):
         denoising_loss(POINTS, Cosine(), batch=8, seed=0, p_null=1.5)
-    with pytest.raises(ValueError, match="^batch: expected"):
+    with pytest.raises(ValueError, match=r"^batch: expected"):
         denoising_loss(POINTS, Cosine(), batch=N + 1, seed=0)(small(), 0)
 
 
-# The loop --------------------------------------------------------------------------------------------------------------
+# The loop --------------------------------
 
 
 def test_a_run_yields_every_step():
@@ -319,6 +320,10 @@ def test_a_foreign_state_is_refused(tmp_path):
     trained(state, 4)
     with pytest.raises(ValueError, match=r"state: written by another recipe .* delete"):
         trained(state, steps=15)
+    with pytest.raises(ValueError, match=r"state: written by another recipe .* delete"):
+        trained(state, about={"seed": 1})
+    with pytest.raises(ValueError, match=r"^stop: .*state already holds 3 steps"):
+        trained(state, stop=2)
     with pytest.raises(ValueError, match=r"state: of another network .* delete"):
         trained(state, net=small(depth=2))
     with pytest.raises(ValueError, match="another recipe"):  # it has an average, this run has none
@@ -358,7 +363,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
     ],
 )
 def test_bad_arguments_of_the_loop_are_named(options, argument):
-    with pytest.raises(ValueError, match=f"^{argument}: expected"):
+    with pytest.raises(ValueError, match=rf"^{argument}: expected"):
         list(fit(small(), denoising_loss(POINTS, Cosine(), batch=8, seed=0), **{"steps": 3, "lr": 1e-2, **options}))
 
 
@@ -385,9 +390,20 @@ def test_two_processes_end_in_the_weights_of_one(tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    launch = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-addr", "127.0.0.1", "--master-port", str(port)]
+    launch = [
+        "-m",
+        "torch.distributed.run",
+        "--nproc-per-node",
+        "2",
+        "--master-addr",
+        "127.0.0.1",
+        "--master-port",
+        str(port),
+    ]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
-    ran = subprocess.run([sys.executable, *launch, str(script)], env=environment, capture_output=True, text=True, timeout=110)
+    ran = subprocess.run(
+        [sys.executable, *launch, str(script)], env=environment, capture_output=True, text=True, timeout=110
+    )
     assert ran.returncode == 0, ran.stderr[-3000:]
     two, two_averaged, _ = torch.load(out)
     one, averaged, _ = trained()

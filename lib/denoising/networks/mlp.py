@@ -35,7 +35,8 @@ class MLP(nn.Module):
         angle = t * torch.pi * 2.0 ** torch.arange(-1, 3, device=x.device, dtype=x.dtype)  # (B, 4)
         h = self.first(torch.cat([x, angle.cos(), angle.sin()], dim=1))
         if self.label is not None:
-            h = h + self.label(torch.full((len(x),), self.label.num_embeddings - 1) if labels is None else labels)
+            null = torch.full((len(x),), self.label.num_embeddings - 1, device=x.device)
+            h = h + self.label(null if labels is None else labels)
         for layer in self.hidden:
             h = h + layer(nn.functional.silu(h))  # residual, so that depth does not hurt
         return self.last(nn.functional.silu(h))

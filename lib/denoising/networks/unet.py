@@ -14,6 +14,8 @@ from diffusers.configuration_utils import register_to_config
 from diffusers.utils import BaseOutput
 from torch import Tensor, nn
 
+from denoising import validate
+
 __all__ = ["Attention", "Prediction", "ResBlock", "UNet", "timestep_features"]
 
 GROUPS = 8  # of every GroupNorm
@@ -127,6 +129,13 @@ class UNet(ModelMixin, ConfigMixin):
         num_timesteps: int = 1000,
     ):
         super().__init__()
+        deepest = fold * 2 ** (len(channels) - 1)
+        if sample_size % deepest:
+            raise ValueError(f"sample_size: expected a multiple of {deepest} (fold and halvings), got {sample_size}")
+        if len(attention) != len(channels):
+            raise ValueError(f"attention: expected {len(channels)} flags, one per resolution, got {len(attention)}")
+        if any(width % GROUPS or width % heads for width in channels):
+            raise ValueError(f"channels: expected multiples of {GROUPS} and of heads = {heads}, got {tuple(channels)}")
         self.null_label = num_classes
         planes = in_channels * fold**2
         self.time = nn.Sequential(nn.Linear(channels[0], emb), nn.SiLU(), nn.Linear(emb, emb))
@@ -160,7 +169,8 @@ class UNet(ModelMixin, ConfigMixin):
 
     def cond(self, timestep: Tensor, labels: Tensor) -> Tensor:
         """The condition of every block: timestep (B,) and labels (B,) to (B, emb)."""
-        return F.silu(self.time(timestep_features(timestep, self.config.channels[0])) + self.label(labels))
+        features = timestep_features(timestep, self.config.channels[0]).to(self.label.weight.dtype)
+        return F.silu(self.time(features) + self.label(labels))
 
     def encode(self, x: Tensor, e: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Images (B, C, H, W) to the deepest features (B, channels[-1], h, w) and the skips, one per stage."""
@@ -205,15 +215,18 @@ class UNet(ModelMixin, ConfigMixin):
         Returns:
             a `Prediction` whose `sample` is v, (B, C, H, W).
         Raises:
-            ValueError: if the images have another shape than the network was built for.
+            ValueError: if the images have another shape than the network was built for, or a label is out of range.
         """
         size, planes = self.config.sample_size, self.config.in_channels
         if sample.ndim != 4 or sample.shape[1:] != (planes, size, size):
             raise ValueError(f"sample: expected (B, {planes}, {size}, {size}), got {tuple(sample.shape)}")
-        timestep = torch.as_tensor(timestep, device=sample.device).expand(len(sample))
+        timestep = torch.as_tensor(timestep, device=sample.device)
+        if timestep.ndim > 1 or (timestep.ndim == 1 and len(timestep) not in (1, len(sample))):
+            raise ValueError(f"timestep: expected a number or shape ({len(sample)},), got {tuple(timestep.shape)}")
         if class_labels is None:
-            class_labels = torch.full((len(sample),), self.null_label, device=sample.device)
-        e = self.cond(timestep, class_labels)
+            class_labels = torch.full((len(sample),), self.null_label)
+        labels = validate.labels(class_labels, batch=len(sample), classes=self.null_label + 1).to(sample.device)
+        e = self.cond(timestep.expand(len(sample)), labels)
         h, skips = self.encode(sample, e)
         v = self.decode(self.middle(h, e), skips, e)
         return Prediction(sample=v) if return_dict else (v,)

@@ -102,7 +102,7 @@ def last(states: Iterator[State]) -> Tensor:
     return x
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def sample(
     sampler: Callable[..., Iterator[State]],
     denoiser: Denoiser,

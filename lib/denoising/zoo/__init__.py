@@ -4,10 +4,12 @@ Each checkpoint is a folder of `data/checkpoints/` with a configuration, half-pr
 model card. Loading compares every file with data/MANIFEST.json first.
 """
 
+import json
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import safetensors.torch
 import torch
 from torch import Tensor, nn
 
@@ -31,6 +33,7 @@ __all__ = [
     "reference_features",
 ]
 
+FILES = ("config.json", "diffusion_pytorch_model.safetensors")  # as diffusers' save_pretrained names them
 SCHEDULE = Cosine()  # of every shipped U-Net
 REFERENCE = "tables/fashion_reference.safetensors"
 
@@ -62,10 +65,12 @@ def load(name: str) -> nn.Module:
 
     kind = {"UNet": UNet, "ConvNet": ConvNet}[card(name)["network"]]
     folder = datasets.data_root() / "checkpoints" / name
-    for file, sha256 in card(name)["files"].items():
-        datasets.verify(folder / file, sha256)
-    net = kind.from_pretrained(folder, torch_dtype=torch.float32, local_files_only=True)
-    return net.to(memory_format=torch.channels_last).eval().requires_grad_(False)
+    # read once: what was verified is what is loaded, and no other file of the folder is looked at
+    files = {file: datasets.verify(folder / file, card(name)["files"].get(file, "")) for file in FILES}
+    with torch.device("meta"):  # no start weights are drawn
+        net = kind.from_config(json.loads(files["config.json"]))
+    net.load_state_dict(safetensors.torch.load(files["diffusion_pytorch_model.safetensors"]), assign=True)
+    return net.float().to(memory_format=torch.channels_last).eval().requires_grad_(False)
 
 
 def denoiser(name: str, *, device: torch.device | str = "cpu") -> NetworkDenoiser:
@@ -104,10 +109,13 @@ def export(name: str, folder: Path) -> Path:
 
 @cache
 def _metric_net(name: str) -> nn.Module:
+    """A clean classifier, loaded once."""
+    if card(name)["network"] != "ConvNet" or dict(card(name)["options"]).get("noise_aware"):
+        raise ValueError(f"net: expected a classifier of clean images, fashion_clf or fashion_judge; got {name!r}")
     return load(name)
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def features(x: Tensor, *, net: str = "fashion_clf", batch: int = 500) -> Tensor:
     """The features that FD-64 is measured on.
 
@@ -120,10 +128,11 @@ def features(x: Tensor, *, net: str = "fashion_clf", batch: int = 500) -> Tensor
     """
     validate.finite("x", x, ndim=4)
     model = _metric_net(net)
+    validate.count("batch", batch)
     return torch.cat([model.features(part.float().cpu().clamp(-1, 1)) for part in x.split(batch)])
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def classify(x: Tensor, *, net: str = "fashion_judge", batch: int = 500) -> Tensor:
     """Labels that a shipped clean classifier gives to images (N, 1, 32, 32): (N,), int64, on the CPU."""
     validate.finite("x", x, ndim=4)

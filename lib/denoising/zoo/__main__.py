@@ -6,6 +6,7 @@ import platform
 import sys
 import time
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -38,7 +39,8 @@ def train(name: str, *, fast: bool, runs: Path) -> int:
 
     recipe = recipes.RECIPES[name]
     if fast:
-        _, losses = recipes.run(name, fast=True, progress=lambda steps: tqdm(steps, total=recipes.FAST_STEPS, disable=None))
+        bar = partial(tqdm, total=recipes.FAST_STEPS, disable=None)
+        _, losses = recipes.run(name, fast=True, progress=bar)
         got = sum(losses[-10:]) / 10
         want = zoo.card(name)["fast_loss"] if name in zoo.names() else None
         print(f"{name}: loss {got:.5f} after {recipes.FAST_STEPS} fast steps, recorded {want}")
@@ -68,14 +70,14 @@ def train(name: str, *, fast: bool, runs: Path) -> int:
 
 def finish(name: str, net: torch.nn.Module, *, seconds: float) -> None:
     """Measure a trained network as it will be shipped, in half precision, and write it with its card."""
-    recipe = recipes.RECIPES[name]
+    recipe, kind = recipes.RECIPES[name], "cuda" if torch.cuda.is_available() else "cpu"
     _, losses = recipes.run(name, fast=True)
     entry = {key: value for key, value in asdict(recipe).items() if key not in ("options", "stop")} | {
         "options": dict(recipe.options),
         "steps": recipe.last_step,
         "images": recipe.last_step * recipe.batch,
         "wall_seconds": round(seconds),
-        "device": f"{'cuda' if torch.cuda.is_available() else 'cpu'}, torch {torch.__version__.split('+')[0]}, {platform.machine()}",
+        "device": f"{kind}, torch {torch.__version__.split('+')[0]}, {platform.machine()}",
         "fast_loss": round(sum(losses[-10:]) / 10, 5),
     }
     entry |= ship.evaluate(net.half().float())
@@ -85,15 +87,18 @@ def finish(name: str, net: torch.nn.Module, *, seconds: float) -> None:
 
 
 def verify() -> int:
-    """Load every checkpoint, which compares its files with the manifest; returns how many are wrong."""
-    wrong = 0
+    """Compare every file of the manifest with its hash; returns how many are wrong."""
+    manifest, wrong = datasets.manifest(), 0
+    files = {file: entry["sha256"] for section in ("data", "tables") for file, entry in manifest[section].items()}
     for name in zoo.names():
+        files |= {f"checkpoints/{name}/{file}": sha256 for file, sha256 in zoo.card(name)["files"].items()}
+    for file, sha256 in files.items():
         try:
-            zoo.load(name)
-            print(f"{name}: as recorded")
+            datasets.verify(datasets.data_root() / file, sha256)
         except (ValueError, FileNotFoundError) as error:
-            print(f"{name}: {error}", file=sys.stderr)
+            print(error, file=sys.stderr)
             wrong += 1
+    print(f"{len(files) - wrong} of {len(files)} files are as recorded")
     return wrong
 
 
@@ -106,7 +111,7 @@ def main() -> int:
     trained = commands.add_parser("train", help="make a checkpoint again; resumes an interrupted run")
     trained.add_argument("name", choices=sorted(recipes.RECIPES))
     trained.add_argument("--fast", action="store_true", help="only the first steps, compared with the recorded loss")
-    trained.add_argument("--runs", type=Path, default=datasets.data_root().parent / "runs", help="where the state is kept")
+    trained.add_argument("--runs", type=Path, default=None, help="where the state is kept; default: runs/ beside data/")
     exported = commands.add_parser("export", help="write a diffusers pipeline folder")
     exported.add_argument("name")
     exported.add_argument("folder", type=Path)
@@ -121,7 +126,7 @@ def main() -> int:
             case "reference":
                 print(ship.write_reference())
             case "train":
-                return train(args.name, fast=args.fast, runs=args.runs)
+                return train(args.name, fast=args.fast, runs=args.runs or datasets.data_root().parent / "runs")
             case "export":
                 print(zoo.export(args.name, args.folder))
     except (ValueError, OSError) as error:

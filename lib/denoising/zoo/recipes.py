@@ -117,6 +117,7 @@ def run(
         ema=ema,
         weight_decay=recipe.weight_decay,
         state=state,
+        about={"seed": recipe.seed, "batch": recipe.batch, "data": recipe.data},
         save_every=250,
         accelerator=accelerator,
     )

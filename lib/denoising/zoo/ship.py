@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import tempfile
 from pathlib import Path
 
 import torch
@@ -34,7 +33,7 @@ def noise_quartiles(denoiser: Denoiser, data: datasets.Images, *, n: int = 256) 
         eps = torch.randn(x0.shape, generator=rng)
         x = add_noise(denoiser.schedule, x0, t, eps)
         alpha, sigma = (scale.float().view(-1, 1, 1, 1) for scale in denoiser.schedule.alpha_sigma(t))
-        with torch.inference_mode():
+        with torch.no_grad():
             losses.append(float((denoiser.v(x, t, y) - (alpha * eps - sigma * x0)).square().mean()))
     return losses
 
@@ -54,7 +53,7 @@ def evaluate(net: nn.Module) -> dict:
         noise_aware = net.config.noise_aware
         accuracy = {}
         for t in (0.1, 0.3, 0.5, 0.7) if noise_aware else (None,):
-            with torch.inference_mode():
+            with torch.no_grad():
                 if t is None:
                     guess = torch.cat([net(part).argmax(1) for part in test.x.split(500)])
                 else:
@@ -80,13 +79,14 @@ def evaluate(net: nn.Module) -> dict:
 def _replace(path: Path, data: bytes) -> None:
     """Write a file whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         part.write_bytes(data)
         os.replace(part, path)
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise OSError(error.errno, f"cannot write ({error.strerror}); the old file is untouched", str(path)) from None
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _update_manifest(section: str, key: str, entry: dict) -> None:
@@ -98,6 +98,8 @@ def _update_manifest(section: str, key: str, entry: dict) -> None:
 def write(name: str, net: nn.Module, entry: dict) -> Path:
     """Put half-precision weights, configuration and model card of `net` into data/checkpoints/NAME and the manifest.
 
+    Not made for two processes at once: the later one would drop the earlier one's entry from the manifest.
+
     Args:
         name: of the checkpoint.
         net: the network; left in half precision.
@@ -106,9 +108,9 @@ def write(name: str, net: nn.Module, entry: dict) -> Path:
         the folder.
     """
     folder = datasets.data_root() / "checkpoints" / name
-    with tempfile.TemporaryDirectory() as scratch:
-        net.half().to(memory_format=torch.contiguous_format).save_pretrained(scratch)
-        files = {path.name: path.read_bytes() for path in sorted(Path(scratch).iterdir())}
+    weights = {key: value.contiguous() for key, value in net.half().state_dict().items()}
+    contents = (net.to_json_string().encode(), save(weights, metadata={"format": "pt"}))
+    files = dict(zip(zoo.FILES, contents, strict=True))  # the two files that diffusers' save_pretrained writes
     for file, data in files.items():
         _replace(folder / file, data)
     hashes = {file: hashlib.sha256(data).hexdigest() for file, data in files.items()}
@@ -125,11 +127,10 @@ def write_reference() -> Path:
     features = zoo.features(data.x)
     stored = metrics.statistics(features)
     few = torch.cat([torch.nonzero(data.y == label)[:200, 0] for label in range(10)])
-    blob = save(
-        {"mean": stored.mean, "cov": stored.cov, "n": torch.tensor(stored.n), "features": features[few].half()}
-    )
+    blob = save({"mean": stored.mean, "cov": stored.cov, "n": torch.tensor(stored.n), "features": features[few].half()})
     path = datasets.data_root() / zoo.REFERENCE
     _replace(path, blob)
-    entry = {"sha256": hashlib.sha256(blob).hexdigest(), "bytes": len(blob), "made_by": "python -m denoising.zoo reference"}
+    entry = {"sha256": hashlib.sha256(blob).hexdigest(), "bytes": len(blob)}
+    entry["made_by"] = "python -m denoising.zoo reference"
     _update_manifest("tables", zoo.REFERENCE, entry)
     return path

@@ -1,0 +1,217 @@
+"""One-line breakages that a person would make, each with the tests or notebooks that must notice it.
+
+`old` occurs exactly once in `file`; in a notebook, exactly once in its cells. A test is a pytest node id; an `.ipynb`
+among the tests is run under nbval.
+"""
+
+# ruff: noqa: E501 (a breakage is one line, however long)
+
+from typing import NamedTuple
+
+
+class Mutant(NamedTuple):
+    """A breakage.
+
+    Attributes:
+        file: path from the root.
+        old: the right text.
+        new: what stands there instead.
+        tests: what must fail.
+    """
+
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+
+
+def library(module: str, test: str, *breakages: tuple[str, str, str]) -> list[Mutant]:
+    """Breakages (old, new, names of tests) of one module that one test file notices."""
+    return [
+        Mutant(f"lib/denoising/{module}.py", old, new, tuple(f"{test}::{name}" for name in names.split()))
+        for old, new, names in breakages
+    ]
+
+
+SCHEDULES = library(
+    "schedules",
+    "tests/unit/test_schedules.py",
+    # off by one in alpha_bar: the last row would not be t = 1
+    ("dtype=torch.float64) / T", "dtype=torch.float64) / (T + 1)", "test_row_i_is_time_i_plus_one_over_T"),
+    (
+        "torch.log1p(-betas).cumsum(0)",
+        "torch.log1p(-betas)",
+        "test_a_thousand_gaussian_steps_compose_to_the_closed_form",
+    ),
+    ("torch.log1p(-betas).cumsum(0)", "torch.log1p(betas).cumsum(0)", "test_the_known_ends"),
+    # forgotten square roots
+    ("(0.5 * log_ab).exp()", "log_ab.exp()", "test_variance_is_preserved_and_noise_grows"),
+    ("(-torch.expm1(log_ab)).sqrt()", "(-torch.expm1(log_ab))", "test_variance_is_preserved_and_noise_grows"),
+    # log-SNR instead of its half
+    (
+        "return alpha.log() - sigma.log()",
+        "return 2 * (alpha.log() - sigma.log())",
+        "test_the_quantities_agree_with_each_other",
+    ),
+    ("softplus(-2 * lam)", "softplus(-lam)", "test_time_is_recovered_from_lam_and_from_sigma_edm"),
+    (
+        "(1 + self.offset) * math.pi / 2\n",
+        "(1 + self.offset) * math.pi\n",
+        "test_cosine_follows_the_paper_above_its_floor",
+    ),
+    ("0.5 * (self.beta_max - self.beta_min) * t**2", "(self.beta_max - self.beta_min) * t**2", "test_the_known_ends"),
+    ("(low + t * (high - low)) ** self.rho", "(high + t * (low - high)) ** self.rho", "test_edm_is_the_rho_curve"),
+    (
+        "return 1 - alpha_bar[1:] / alpha_bar[:-1]",
+        "return 1 - alpha_bar[1:]",
+        "test_a_table_made_from_a_schedule_passes_through_it",
+    ),
+    (
+        "knots[left], knots[left + 1], place - left",
+        "knots[left + 1], knots[left], place - left",
+        "test_row_i_is_time_i_plus_one_over_T",
+    ),
+)
+
+DENOISERS = library(
+    "denoisers",
+    "tests/unit/test_denoisers.py",
+    ("return (x - sigma * value) / alpha", "return (x + sigma * value) / alpha", "test_conversions_round_trip"),
+    ("return (x + sigma**2 * value) / alpha", "return (x + sigma * value) / alpha", "test_conversions_round_trip"),
+    ("return (alpha * x0 - x) / sigma**2", "return (x - alpha * x0) / sigma**2", "test_the_score_is_the_gradient_of_the_exact_log_density"),
+    ("return (alpha * x - sigma * value) / (alpha**2 + sigma**2)", "return alpha * x - sigma * value", "test_conversions_round_trip"),
+    ("return alpha * x0 + sigma * eps", "return alpha**2 * x0 + sigma**2 * eps", "test_each_prediction_is_what_its_name_says"),
+    # the network is asked about the next row
+    ("(t * self.num_timesteps - 1).to(weight)", "(t * self.num_timesteps).to(weight)", "test_a_network_is_wrapped"),
+    # the last class stands in for "no class"
+    ("torch.full((len(x),), self.num_classes)", "torch.full((len(x),), self.num_classes - 1)", "test_no_label_means_the_null_label"),
+)  # fmt: skip
+
+EXACT = library(
+    "exact",
+    "tests/unit/test_exact.py",
+    ("self.log_weights - 0.5 * (offset**2", "self.log_weights - (offset**2", "test_scalar_gaussian"),
+    ("alpha**2 * self.values + sigma**2", "alpha * self.values + sigma**2", "test_scalar_gaussian"),
+    ('pull = torch.einsum("bke,kde->bkd", alpha * self.values', 'pull = torch.einsum("bke,kde->bkd", self.values', "test_scalar_gaussian"),
+    ('pull = torch.einsum("bke,kde->bkd"', 'pull = torch.einsum("bke,ked->bkd"', "test_in_more_dimensions_too"),
+    ('torch.einsum("bkd,kde->bke", flat', 'torch.einsum("bkd,ked->bke", flat', "test_in_more_dimensions_too"),
+    ('torch.einsum("bde,be->bd"', 'torch.einsum("bed,be->bd"', "test_in_more_dimensions_too"),
+    ("within = (sigma**2 * self.values", "within = (sigma * self.values", "test_covariance_is_tweedie_of_the_second_order"),
+    ("& (y[:, None] != k)", "& (y[:, None] != k - 1)", "test_the_null_label_means_no_label_and_labels_may_be_mixed"),
+    ("self.values[y].sqrt() * noise[0]", "self.values[y] * noise[0]", "test_samples_have_the_moments"),
+)  # fmt: skip
+
+SAMPLERS = [
+    *library(
+        "samplers/ancestral",
+        "tests/unit/test_samplers.py",
+        ("return ratio * sigma_s**2 / sigma**2, alpha_s * added / sigma**2", "return alpha_s * added / sigma**2, ratio * sigma_s**2 / sigma**2", "test_ddpm_coefficients_are_those_of_the_paper"),
+        ("added = sigma**2 - ratio**2 * sigma_s**2", "added = sigma**2 - ratio * sigma_s**2", "test_ddpm_coefficients_are_those_of_the_paper"),
+        ('(small if variance == "small" else large).sqrt()', '(large if variance == "small" else small).sqrt()', "test_ddpm_coefficients_are_those_of_the_paper"),
+        ("x = alpha_s * x0 + sigma_s * eps", "x = alpha_s * x0 + sigma * eps", "test_exponential_solvers_are_exact_in_one_step_on_a_point"),
+    ),
+    # with eta = 1 the square makes no difference; half-way it does
+    *library("samplers/ancestral", "tests/parity/test_schedulers.py", ("variance = eta**2 * _posterior", "variance = eta * _posterior", "test_ddim")),
+    *library(
+        "samplers/solvers",
+        "tests/unit/test_samplers.py",
+        # Heun with the first slope twice is Euler
+        ("x = x + (s - t) * (slope + ahead) / 2", "x = x + (s - t) * (slope + slope) / 2", "test_order"),
+        ("return alpha_dot * x0 + sigma_dot *", "return alpha_dot * x0 - sigma_dot *", "test_order"),
+        ("step = sigma_s / alpha_s - sigma / alpha", "step = sigma_s - sigma", "test_order"),
+        ("x0 + (x0 - previous) * h", "x0 - (x0 - previous) * h", "test_order"),
+        ("alpha_s * torch.expm1(-h) * guess", "alpha_s * torch.expm1(h) * guess", "test_order"),
+        ("schedule.t_of_lam(schedule.lam(t) + half)", "schedule.t_of_lam(schedule.lam(s))", "test_the_middle_of_2s_lies_in_the_middle_of_lam"),
+    ),
+    # on a grid of equal steps r is 1 either way
+    *library("samplers/solvers", "tests/parity/test_schedulers.py", ("h / (2 * h_previous)", "h_previous / (2 * h)", "test_dpmpp_2m")),
+    *library(
+        "samplers/common",
+        "tests/unit/test_samplers.py",
+        ("start = denoiser.schedule.sigma(float(times[0])).to(noise)", "start = torch.ones(())", "test_sample_batches_and_scales"),
+        ("return x.double(), times", "return x, times", "test_states"),
+    ),
+]  # fmt: skip
+
+TRAINING = library(
+    "training",
+    "tests/unit/test_training.py",
+    ("            ema.update(net)\n", "            pass\n", "test_a_resumed_run_ends_in_the_same_weights test_a_small_network_comes_near_the_loss_of_the_exact_answer"),
+    ('ema.module.load_state_dict(under("ema."))', 'ema.module.load_state_dict(under("net."))', "test_a_resumed_run_ends_in_the_same_weights"),
+    ('ema.updates = int(header["step"])', "ema.updates = 0", "test_a_resumed_run_ends_in_the_same_weights"),
+    ("list(net.parameters()), 1 - decay)", "list(net.parameters()), decay)", "test_after_k_updates_the_start_weighs_decay_to_the_k"),
+    ("torch.rand(batch, generator=rng) < p_null", "torch.rand(batch, generator=rng) > p_null", "test_times_are_stratified_and_labels_dropped"),
+    ("null = len(data.classes)", "null = 0", "test_times_are_stratified_and_labels_dropped"),
+    ("part[rank::world]", "part[::world]", "test_shares_of_a_batch_average_to_the_whole"),
+    ('Rng(seed).spawn("epoch", epoch)', 'Rng(seed).spawn("epoch")', "test_an_epoch_shows_every_item_once"),
+    # labels that belong to other pictures
+    ("x0, y = data.x[index], data.y[index]", "x0, y = data.x[index], data.y[:batch]", "test_times_are_stratified_and_labels_dropped"),
+    ("(t * num_timesteps - 1).float()", "(t * num_timesteps).float()", "test_times_are_stratified_and_labels_dropped"),
+    ("peak * min(1.0, (step + 1) / max(1, warmup)", "peak * min(1.0, step / max(1, warmup)", "test_learning_rate"),
+    ("if hashlib.sha256(data).digest() != blob[:32]:", "if not blob:", "test_a_damaged_state_is_refused"),
+    ("        os.replace(part, path)\n", "        path.write_bytes(part.read_bytes()[:-1])\n", "test_a_resumed_run_ends_in_the_same_weights"),
+)  # fmt: skip
+
+DISTANCES = library(
+    "metrics",
+    "tests/unit/test_metrics.py",
+    ("b.cov.trace() - 2 * cross", "b.cov.trace() - cross", "test_frechet_distance_of_scalar_gaussians"),
+    ("(axes * values.clamp(min=0).sqrt()) @ axes.mT", "(axes * values.clamp(min=0)) @ axes.mT", "test_frechet_distance_of_gaussians_with_shared_axes"),
+    ("kthvalue(k + 1, dim=1)", "kthvalue(k, dim=1)", "test_precision_recall_and_coverage_by_brute_force"),
+    ("(gram.sum() - gram.trace())", "gram.sum()", "test_kid_has_no_bias_and_sees_a_shift"),
+    ("within(a) + within(b) - 2 * kernel", "within(a) + within(b) - kernel", "test_kid_has_no_bias_and_sees_a_shift"),
+    ("float((distance <= _radii(real, k)[:, None]).any(0)", "float((distance <= _radii(real, k)[:, None]).any(1)", "test_precision_recall_and_coverage_by_brute_force"),
+    ("return math.sqrt(cost[linear_sum_assignment(cost)].mean())", "return cost[linear_sum_assignment(cost)].mean()", "test_w2_of_a_shift_is_its_length"),
+)  # fmt: skip
+
+SHIPPED = [
+    *library("datasets", "tests/unit/test_datasets.py", ("if got != sha256:", "if not data:", "test_a_damaged_file_is_named_with_its_remedy")),
+    *library("datasets", "tests/unit/test_zoo.py", ("if got != sha256:", "if not data:", "test_a_damaged_checkpoint_is_named_with_its_remedy")),
+    *library("zoo/__init__", "tests/unit/test_zoo.py", ('predicts="v"', 'predicts="eps"', "test_loss_by_noise_quartile_is_as_recorded[fashion_unet]")),
+    *library("networks/unet", "tests/unit/test_zoo.py", ("self.norm2(h), 1 + scale)", "self.norm2(h), scale)", "test_loss_by_noise_quartile_is_as_recorded[fashion_unet]")),
+    *library("networks/unet", "tests/unit/test_networks.py", ("self.null_label = num_classes\n", "self.null_label = num_classes - 1\n", "test_labels_and_times_matter_and_null_means_none")),
+]  # fmt: skip
+
+
+def notebook(path: str, *breakages: tuple[str, str]) -> list[Mutant]:
+    """Breakages (old, new) of a notebook's cells that its own outputs and claims notice."""
+    file = f"notebooks/{path}.ipynb"
+    return [Mutant(file, old, new, (file,)) for old, new in breakages]
+
+
+NOTEBOOKS = [
+    *notebook(
+        "0-start/0.0-welcome",
+        ("seen == asked", "seen == asked.flip(0)"),  # labels of other samples
+        ("torch.tensor([0.3, 0.7])", "torch.tensor([0.7, 0.3])"),  # weights swapped
+        ("denoiser, start, times, y=labels)", "denoiser, start, times, y=None)"),  # the wish is not passed on
+        ("samples[:10, :, 2:-2, 2:-2], training[which[:10]]", "samples[:10, :, 2:-2, 2:-2], training[which[:9]]"),
+        ("return alpha_s * x0 + sigma_s * eps", "return alpha_s * x0 + sigma * eps"),  # noise of the old time
+    ),
+    *notebook(
+        "1-ddpm/1.1-forward-process",
+        ("return root(1 - b) * x +", "return (1 - b) * x +"),  # shrinks by 1 - beta
+        ("var * (1 - b) + b", "var + b"),  # old noise is not shrunk
+        ("{alpha_bar[99]:.4f}", "{alpha_bar[100]:.4f}"),  # off by one
+        ("(s.snr(t) > 0.01) & (s.snr(t) < 100)", "(s.lam(t) > -2) & (s.lam(t) < 2)"),  # log-SNR for its half
+        ("(0.5 + 0.5 * (kl / 2).sqrt())", "(0.5 + 0.5 * kl / 2)"),  # Pinsker without the root
+        ("middle = alpha * (centre @ centre) / 2", "middle = alpha * (centre @ centre)"),  # a factor in the judge
+        ("torch.log1p(s.snr(u) * c**2)", "(s.snr(u) * c**2)"),  # no logarithm
+        ("return 4 * pooled.var(0).mean()", "return 2 * pooled.var(0).mean()"),
+        ("[every - 1 :: every]", "[every - 2 :: every][:T]"),  # off by one in the solution
+    ),
+    *notebook(
+        "1-ddpm/1.2-reverse-posterior-elbo",
+        ("keep = (1 - beta).sqrt() * (1 - before)", "keep = (1 - beta) * (1 - before)"),
+        ("coef = before.sqrt() * beta / (1 - left)\n", "coef = left.sqrt() * beta / (1 - left)\n"),
+        ("weight = coef**2 / (2 * small)", "weight = coef**2 / small"),
+    ),
+    *notebook(
+        "1-ddpm/1.4-samplers",
+        ("- half * beta * denoiser.score(x, t)", "- 2 * half * beta * denoiser.score(x, t)"),
+        ("now + (now - last) / (2 * ratio(h_last / h))", "now + (now - last) / (2 * ratio(h / h_last))"),
+        ("torch.expm1(-h) * denoiser(x, t)", "(-h) * denoiser(x, t)"),
+    ),
+]
+
+MUTANTS = [*SCHEDULES, *DENOISERS, *EXACT, *SAMPLERS, *TRAINING, *DISTANCES, *SHIPPED, *NOTEBOOKS]
