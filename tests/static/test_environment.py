@@ -110,7 +110,7 @@ def test_every_imported_package_is_named_in_pyproject():
     for folder, allowed in {"lib": runtime, "data": runtime, "tests": testing}.items():
         for module in imported(ROOT / folder) - sys.stdlib_module_names - {"denoising"}:
             names = {canonicalize_name(name) for name in known.get(module, [])}
-            local = any((ROOT / folder).rglob(f"{module}.py")) or any((ROOT / folder).rglob(f"{module}/__init__.py"))
+            local = any((ROOT / folder).rglob(f"{module}.py")) or any((ROOT / folder).rglob(f"{module}/*.py"))
             assert local or names & allowed, f"{folder}/ imports {module}, which pyproject.toml does not name"
 
 
