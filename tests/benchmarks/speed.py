@@ -74,7 +74,7 @@ def piped(net, *, batch, calls):
     return lambda: pipe(batch_size=batch, num_inference_steps=calls, generator=Rng(0), output_type="np")
 
 
-def overhead(*, threads, batch=64, calls=10, repeats=5):
+def overhead(*, threads, batch=64, calls=10, repeats=3):
     """What a sampler costs beyond its network calls."""
     rows = [["sampler", "threads", "network calls", "s", "ms per image-call", "overhead (aim: at most 5 %)"]]
     net = ours()
@@ -108,7 +108,7 @@ def step_seconds(net, *, batch, repeats):
     return median(after - before for before, after in pairwise(stamps[1:]))  # the first two steps warm up
 
 
-def throughput(*, threads, batch=64, calls=10, repeats=5):
+def throughput(*, threads, batch=64, calls=10, repeats=3):
     """Images per second of our network and of diffusers' in the same sampler and the same training loop."""
     nets = {"ours": ours(), "diffusers": theirs()}
     millions = {name: sum(weight.numel() for weight in net.parameters()) / 1e6 for name, net in nets.items()}

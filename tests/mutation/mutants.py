@@ -185,7 +185,10 @@ NOTEBOOKS = [
         ("seen == asked", "seen == asked.flip(0)"),  # labels of other samples
         ("torch.tensor([0.3, 0.7])", "torch.tensor([0.7, 0.3])"),  # weights swapped
         ("denoiser, start, times, y=labels)", "denoiser, start, times, y=None)"),  # the wish is not passed on
-        ("samples[:10, :, 2:-2, 2:-2], training[which[:10]]", "samples[:10, :, 2:-2, 2:-2], training[which[:9]]"),
+        (
+            "error = (average - guesses[0].cpu())",
+            "error = (average - guesses[-1].cpu())",
+        ),  # the last guess for the first
         ("return alpha_s * x0 + sigma_s * eps", "return alpha_s * x0 + sigma * eps"),  # noise of the old time
     ),
     *notebook(
