@@ -1,6 +1,7 @@
 """Distances between samples, on given features. A distance means little without its floor: real against real."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -10,11 +11,16 @@ from denoising import validate
 
 __all__ = [
     "Statistics",
+    "bootstrap_difference",
     "bootstrap_interval",
     "coverage",
+    "density",
     "frechet_distance",
     "frechet_gaussians",
+    "frechet_infinity",
     "kid",
+    "kid_blocks",
+    "neighbour_ratio",
     "precision_recall",
     "psnr",
     "sliced_w2",
@@ -57,11 +63,20 @@ def frechet_gaussians(a: Statistics, b: Statistics) -> float:
     Symmetric matrices throughout, so the root is real and exact; no general matrix square root is needed.
     Source: Dowson and Landau 1982; Heusel et al. 2017.
     """
-    if a.mean.shape != b.mean.shape:
-        raise ValueError(f"b: expected {len(a.mean)} features like a, got {len(b.mean)}")
+    return _distance_to(a)(b)
+
+
+def _distance_to(a: Statistics) -> Callable[[Statistics], float]:
+    """The distance to one Gaussian from many: its root is taken once."""
     root = _root(a.cov)
-    cross = torch.linalg.eigvalsh(root @ b.cov @ root).clamp(min=0).sqrt().sum()
-    return float(((a.mean - b.mean) ** 2).sum() + a.cov.trace() + b.cov.trace() - 2 * cross)
+
+    def distance(b: Statistics) -> float:
+        if a.mean.shape != b.mean.shape:
+            raise ValueError(f"b: expected {len(a.mean)} features like a, got {len(b.mean)}")
+        cross = torch.linalg.eigvalsh(root @ b.cov @ root).clamp(min=0).sqrt().sum()
+        return float(((a.mean - b.mean) ** 2).sum() + a.cov.trace() + b.cov.trace() - 2 * cross)
+
+    return distance
 
 
 def frechet_distance(a: Tensor | Statistics, b: Tensor | Statistics) -> float:
@@ -74,22 +89,69 @@ def frechet_distance(a: Tensor | Statistics, b: Tensor | Statistics) -> float:
     return frechet_gaussians(*(s if isinstance(s, Statistics) else statistics(s) for s in (a, b)))
 
 
+def frechet_infinity(features: Tensor, reference: Statistics, *, generator: torch.Generator, parts: int = 4) -> float:
+    """Fréchet distance of features (N, D) to a reference without its bias: a line in 1 / n, continued to 0.
+
+    The line is fitted to the mean distance of 1, 2, ..., `parts` random parts of equal size. It removes bias, not
+    noise: its spread is larger than that of the plain distance. Source: Chong and Forsyth 2020.
+    """
+    n = len(validate.finite("features", features, ndim=2))
+    if n // validate.count("parts", parts, lo=2) <= features.shape[1]:
+        raise ValueError(
+            f"features: expected over {parts * features.shape[1]} rows for {parts} full-rank parts, got {n}"
+        )
+    mixed = features[torch.randperm(n, generator=generator).to(features.device)]
+    distance, points = _distance_to(reference), []
+    for k in range(1, parts + 1):
+        each = [distance(statistics(part)) for part in mixed[: n // k * k].chunk(k)]
+        points.append((1 / (n // k), sum(each) / k))
+    x, y = torch.tensor(points, dtype=torch.float64).T
+    slope = ((x - x.mean()) * y).sum() / (x - x.mean()).square().sum()
+    return float(y.mean() - slope * x.mean())
+
+
 def bootstrap_interval(
     features: Tensor, reference: Statistics, *, generator: torch.Generator, resamples: int = 200, level: float = 0.95
 ) -> tuple[float, float]:
     """Interval of the Fréchet distance of features (N, D) to a reference, from resampled features.
 
-    Resampling repeats items, which pushes the distance up; the basic interval reflects this bias back.
-    Source: Davison and Hinkley 1997, section 5.2 (basic bootstrap).
+    Resampling repeats items, which pushes the distance up; the basic interval reflects this bias back, and so holds
+    the distance at n = infinity. Source: Davison and Hinkley 1997, section 5.2 (basic bootstrap).
     """
+    distance, n = _distance_to(reference), len(validate.finite("features", features, ndim=2))
+    return _basic(lambda rows: distance(statistics(features[rows])), n, generator, resamples, level)
+
+
+def bootstrap_difference(
+    a: Tensor,
+    b: Tensor,
+    reference: Statistics,
+    *,
+    generator: torch.Generator,
+    resamples: int = 200,
+    level: float = 0.95,
+) -> tuple[float, float]:
+    """Interval of FD(a) - FD(b) for sets (N, D) whose rows are pairs: of the same image, or of the same noise.
+
+    Each resample takes the same rows of both, so what the pairs share cancels. Source: as `bootstrap_interval`.
+    """
+    _same_shape(validate.finite("a", a, ndim=2), validate.finite("b", b, ndim=2))
+    distance = _distance_to(reference)
+    return _basic(
+        lambda rows: distance(statistics(a[rows])) - distance(statistics(b[rows])),
+        len(a), generator, resamples, level,
+    )  # fmt: skip
+
+
+def _basic(
+    statistic: Callable[[Tensor], float], n: int, generator: torch.Generator, resamples: int, level: float
+) -> tuple[float, float]:
     validate.count("resamples", resamples, lo=10)
-    estimate = frechet_distance(features, reference)
-    draws = torch.empty(resamples, dtype=torch.float64)
-    for index in range(resamples):
-        rows = torch.randint(len(features), (len(features),), generator=generator)
-        draws[index] = frechet_distance(features[rows.to(features.device)], reference)
     tail = (1 - validate.number("level", level, lo=0, hi=1, open_lo=True)) / 2
-    low, high = torch.quantile(draws, torch.tensor([tail, 1 - tail], dtype=torch.float64)).tolist()
+    estimate = statistic(torch.arange(n))
+    draws = [statistic(torch.randint(n, (n,), generator=generator)) for _ in range(resamples)]
+    ends = torch.tensor([tail, 1 - tail], dtype=torch.float64)
+    low, high = torch.quantile(torch.tensor(draws, dtype=torch.float64), ends).tolist()
     return 2 * estimate - high, 2 * estimate - low
 
 
@@ -112,9 +174,19 @@ def kid(a: Tensor, b: Tensor) -> float:
     return float(within(a) + within(b) - 2 * kernel(a, b).mean())
 
 
+def kid_blocks(a: Tensor, b: Tensor, *, blocks: int = 10) -> tuple[float, float]:
+    """Mean and standard error of the kernel distance of matching blocks of a (N, D) and b (M, D), in their order."""
+    validate.count("blocks", blocks, lo=2)
+    if min(len(a), len(b)) < 2 * blocks:
+        raise ValueError(f"a, b: expected {2 * blocks} or more rows, got {len(a)} and {len(b)}")
+    pairs = zip(a.tensor_split(blocks), b.tensor_split(blocks), strict=True)
+    values = torch.tensor([kid(*pair) for pair in pairs], dtype=torch.float64)
+    return float(values.mean()), float(values.std() / math.sqrt(blocks))
+
+
 def _radii(x: Tensor, k: int) -> Tensor:
     """Distance of each row to its k-th nearest other row, (N,)."""
-    return torch.cdist(x, x).kthvalue(k + 1, dim=1).values  # the nearest is the row itself
+    return torch.cdist(x, x).topk(k + 1, largest=False).values[:, -1]  # the nearest is the row itself
 
 
 def precision_recall(real: Tensor, fake: Tensor, *, k: int = 5) -> tuple[float, float]:
@@ -142,6 +214,30 @@ def coverage(real: Tensor, fake: Tensor, *, k: int = 5) -> float:
     """
     real, fake, distance = _pairs(real, fake, k)
     return float((distance.min(1).values <= _radii(real, k)).double().mean())
+
+
+def density(real: Tensor, fake: Tensor, *, k: int = 5) -> float:
+    """How many real items (N, D) reach a fake (M, D), on average, divided by k: about 1 where both agree.
+
+    Source: Naeem et al. 2020.
+    """
+    real, fake, distance = _pairs(real, fake, k)
+    return float((distance <= _radii(real, k)[:, None]).double().sum(0).mean() / k)
+
+
+def neighbour_ratio(x: Tensor, train: Tensor, *, batch: int = 100) -> Tensor:
+    """Distance of each item of x (N, D) to its nearest item of train (M, D), divided by that to the second: (N,).
+
+    A copy of a training item has a ratio near 0, a new item one near 1; below 1/3 counts as memorised.
+    Source: Yoon et al. 2023.
+    """
+    if validate.finite("x", x, ndim=2).shape[1] != validate.finite("train", train, ndim=2).shape[1] or len(train) < 2:
+        raise ValueError(f"x, train: expected equal width, train of 2 or more; got {(*x.shape,)}, {(*train.shape,)}")
+    batch = validate.count("batch", batch)
+    near = torch.cat([torch.cdist(part, train).topk(2, largest=False).indices for part in x.split(batch)])
+    # again by subtraction: by products, as cdist works, a copy is not exactly at distance 0
+    two = (x[:, None] - train[near]).double().norm(dim=2).sort(1).values
+    return two[:, 0] / two[:, 1].clamp(min=torch.finfo(torch.float64).tiny)
 
 
 def _pairs(real: Tensor, fake: Tensor, k: int) -> tuple[Tensor, Tensor, Tensor]:

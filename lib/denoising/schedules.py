@@ -144,7 +144,7 @@ class Linear(_VariancePreserving):
 
     Args:
         beta_min: rate of noise at t = 0, per unit time.
-        beta_max: rate of noise at t = 1.
+        beta_max: rate of noise at t = 1; equal to beta_min for the Ornstein-Uhlenbeck process.
     Source: Song et al. 2021, appendix C (VP SDE).
     """
 
@@ -153,7 +153,7 @@ class Linear(_VariancePreserving):
 
     def __post_init__(self) -> None:
         validate.number("beta_min", self.beta_min, lo=0, open_lo=True)
-        validate.number("beta_max", self.beta_max, lo=self.beta_min, open_lo=True)
+        validate.number("beta_max", self.beta_max, lo=self.beta_min)
 
     def log_alpha_bar(self, t: Tensor) -> Tensor:
         return -(self.beta_min * t + 0.5 * (self.beta_max - self.beta_min) * t**2)

@@ -133,6 +133,22 @@ SAMPLERS = [
     ),
 ]  # fmt: skip
 
+STOCHASTIC = library(
+    "samplers/stochastic",
+    "tests/unit/test_stochastic.py",
+    ("g2 = 2 * sigma * (sigma_dot", "g2 = sigma * (sigma_dot", "test_weak_order_is_one"),
+    ("(1 + stochasticity) / 2 * g2 * score", "stochasticity * g2 * score", "test_no_stochasticity_is_euler"),
+    ("(stochasticity * g2 * (t - s)).sqrt()", "stochasticity * (g2 * (t - s)).sqrt()", "test_weak_order_is_one"),
+    # variances add, not deviations
+    (
+        "missing = (schedule.sigma_edm(higher) ** 2 - level**2).clamp(min=0).sqrt()",
+        "missing = schedule.sigma_edm(higher) - level",
+        "test_it_is_algorithm_2",
+    ),
+    ("min(churn / (len(times) - 1)", "min(churn / len(times)", "test_it_is_algorithm_2"),
+    ("min(factor * level, top)", "factor * level", "test_the_level_never_leaves_the_schedule"),
+)
+
 TRAINING = library(
     "training",
     "tests/unit/test_training.py",
@@ -157,7 +173,14 @@ DISTANCES = library(
     "tests/unit/test_metrics.py",
     ("b.cov.trace() - 2 * cross", "b.cov.trace() - cross", "test_frechet_distance_of_scalar_gaussians"),
     ("(axes * values.clamp(min=0).sqrt()) @ axes.mT", "(axes * values.clamp(min=0)) @ axes.mT", "test_frechet_distance_of_gaussians_with_shared_axes"),
-    ("kthvalue(k + 1, dim=1)", "kthvalue(k, dim=1)", "test_precision_recall_and_coverage_by_brute_force"),
+    ("topk(k + 1, largest=False)", "topk(k, largest=False)", "test_precision_recall_and_coverage_by_brute_force"),
+    ("return 2 * estimate - high, 2 * estimate - low", "return low, high", "test_bootstrap_interval_covers_the_truth"),
+    ("distance(statistics(a[rows])) - distance(statistics(b[rows]))", "distance(statistics(a[rows])) - distance(statistics(b[rows.flip(0).roll(1) % 7]))", "test_the_interval_of_a_difference_uses_the_pairs"),
+    ("float(y.mean() - slope * x.mean())", "float(y.mean() + slope * x.mean())", "test_the_distance_continued_to_infinity_has_no_bias_and_more_spread"),
+    ("points.append((1 / (n // k), sum(each) / k))", "points.append((n // k, sum(each) / k))", "test_two_parts_are_one_line_through_two_points"),
+    (".double().sum(0).mean() / k)", ".double().sum(0).mean())", "test_precision_recall_and_coverage_by_brute_force"),
+    ("two[:, 0] / two[:, 1]", "two[:, 1] / two[:, 1]", "test_neighbour_ratio_finds_copies"),
+    ("values.std() / math.sqrt(blocks)", "values.std()", "test_kid_in_blocks"),
     ("(gram.sum() - gram.trace())", "gram.sum()", "test_kid_has_no_bias_and_sees_a_shift"),
     ("within(a) + within(b) - 2 * kernel", "within(a) + within(b) - kernel", "test_kid_has_no_bias_and_sees_a_shift"),
     ("float((distance <= _radii(real, k)[:, None]).any(0)", "float((distance <= _radii(real, k)[:, None]).any(1)", "test_precision_recall_and_coverage_by_brute_force"),
@@ -171,6 +194,74 @@ SHIPPED = [
     *library("networks/unet", "tests/unit/test_zoo.py", ("self.norm2(h), 1 + scale)", "self.norm2(h), scale)", "test_loss_by_noise_quartile_is_as_recorded[fashion_unet]")),
     *library("networks/unet", "tests/unit/test_networks.py", ("self.null_label = num_classes\n", "self.null_label = num_classes - 1\n", "test_labels_and_times_matter_and_null_means_none")),
 ]  # fmt: skip
+
+
+SUBSPACES = library(
+    "subspaces",
+    "tests/unit/test_subspaces.py",
+    ("square().sum(-1)\n\n\ndef kss", "abs().sum(-1)\n\n\ndef kss", "test_energies"),
+    ("eigenvectors[..., -d:]", "eigenvectors[..., :d]", "test_kss_of_one_subspace_is_pca"),
+    # one sweep only
+    ("for _ in range(sweeps):", "for _ in range(1):", "test_kss_is_a_local_minimum_with_the_residual_it_states"),
+    ("best = residual.argmin(1)", "best = residual.argmax(1)", "test_kss_matches_all_splits_by_hand"),
+    # no room for directions without a point
+    ("size = min(n, max(rank, k * d))", "size = rank", "test_too_few_points_fill_up_at_random"),
+    ("- 2 * cross", "- cross", "test_projector_distance"),
+    # no matching
+    ("cost[linear_sum_assignment(cost.numpy())].max()", "cost.diagonal().max()", "test_projector_distance"),
+    # energy in place of its root
+    ("share < eta**2 * share", "share < eta * share", "test_effective_rank"),
+)
+
+JACOBIANS = library(
+    "jacobians",
+    "tests/unit/test_jacobians.py",
+    ("return torch.stack(rows, 1)", "return torch.stack(rows, 2)", "test_jacobian_of_a_linear_map_and_of_each_item"),
+    ("right = rotation.mT @ right", "right = rotation @ right", "test_one_sweep_is_enough_for_a_matrix_of_rank_k"),
+    (
+        "sign = right.gather(1, right.abs().argmax(1, keepdim=True)).sign()",
+        "sign = torch.ones(k, 1).to(right)",
+        "test_top_singular_against_the_whole_decomposition",
+    ),
+    ("for _ in range(sweeps):", "for _ in range(1):", "test_top_singular_against_the_whole_decomposition"),
+    ("SDPBackend.MATH", "SDPBackend.FLASH_ATTENTION", "test_both_on_the_shipped_network"),
+)
+
+BIAS_FREE = library(
+    "networks/bias_free",
+    "tests/unit/test_networks.py",
+    (
+        "nn.Conv2d(a, b, 3, padding=1, bias=False)",
+        "nn.Conv2d(a, b, 3, padding=1)",
+        "test_a_network_without_bias_scales_with_its_input",
+    ),
+    (
+        "return x * (self.weight",
+        "return (x - x.mean()) * (self.weight",
+        "test_training_scales_by_the_batch_and_remembers test_a_network_without_bias_scales_with_its_input",
+    ),
+    (
+        "self.variance.lerp_(variance.detach(), 0.1)",
+        "self.variance.lerp_(variance.detach(), 0.0)",
+        "test_training_scales_by_the_batch_and_remembers",
+    ),
+)
+
+PROCEDURAL = library(
+    "procedural",
+    "tests/unit/test_procedural.py",
+    (
+        "_noise((n, wide), frequency, alpha + 0.5, generator)",
+        "_noise((n, wide), frequency, 0.5, generator)",
+        "test_the_spectrum_of_textures_falls_as_asked test_contours_get_smoother",
+    ),
+    (
+        "frequency.clamp(min=1e-9) ** -power",
+        "frequency.clamp(min=1e-9) ** (-power / 2)",
+        "test_the_spectrum_of_textures_falls_as_asked",
+    ),
+    ("(place - column) ** 2", "(place - row) ** 2", "test_a_disc_is_where_it_says"),
+)
 
 
 def notebook(path: str, *breakages: tuple[str, str]) -> list[Mutant]:
@@ -215,6 +306,161 @@ NOTEBOOKS = [
         ("now + (now - last) / (2 * ratio(h_last / h))", "now + (now - last) / (2 * ratio(h / h_last))"),
         ("torch.expm1(-h) * denoiser(x, t)", "(-h) * denoiser(x, t)"),
     ),
+    *notebook(
+        "1-ddpm/1.5-sde-view",
+        ("+ b * h ** (2 * power)", "+ b * h ** power"),  # a step's noise has variance beta h
+        ("linear_betas(T, 0.1 / size, 20 / size)", "linear_betas(T, 0.1 / size, 10 / size)"),
+        ("* gauss.exp()).sum() * 0.005).sqrt())", "* gauss.exp()).sum() * 0.005))"),
+        ("drift = half * beta(t) * (line[:, 0] + (1 + k)", "drift = half * beta(t) * (line[:, 0] + (1 - k)"),
+        ("(1 + k) / 2 * b * denoiser.score(x, t))", "(1 + k) * b * denoiser.score(x, t))"),  # the half is lost
+        ("math.sqrt(k * b * h) * torch.randn", "k * math.sqrt(b * h) * torch.randn"),  # k, not its root
+        ("** 2 * V + k * b * h", "** 2 * V + k * b * h * h"),
+        ("return alpha, sigma**2  ", "return alpha, sigma  "),  # VP, not sub-VP
+        ("sigma * c / (c**2 + sigma**2) ** 0.5", "sigma / (c**2 + sigma**2) ** 0.5"),
+        ("return k / m + (1 - k / m)", "return k / m + (1 + k / m)"),
+        ("math.sqrt(high**2 - now**2) * torch.randn", "(high - now) * torch.randn"),  # variances add, not deviations
+        ("(then - high) * (first + slope(", "(then - now) * (first + slope("),
+        ("+ math.sqrt(two * delta) * torch.randn", "+ math.sqrt(delta) * torch.randn"),
+        ("return skip * x / alpha + out *", "return skip * x + out *"),
+        ("-float(schedule.alpha(1.0).log())", "-float(schedule.alpha_bar(1.0).log())"),
+    ),
+    *notebook(
+        "2-score/2.2-kernel-regression",
+        ("(sigma**4 / alpha**2)[:, 0]", "(sigma**4 / alpha)[:, 0]"),  # the weight of equation (2)
+        ("- crowd) - square(random_answer(s) - target)", "- crowd) + square(random_answer(s) - target)"),
+        ("return dot * (math.pi - theta) / (2 * math.pi)", "return dot * (math.pi - theta) / math.pi"),
+        ("share = -torch.expm1(tau * torch", "share = -torch.expm1((tau - 1) * torch"),
+        ("f = (X @ w.T * on) @ a / m**power", "f = (X @ w.T * on) @ a / m"),
+        ("torch.cat([a, -a])", "torch.cat([a, a])"),  # no twins: the network does not start at 0
+        ("for labels in (Y, F))", "for labels in (Y, Y))"),  # the control is as noisy as the rest
+        ("1 / (2 * math.e * sigma * total)", "1 / (2 * math.e * sigma * total**2)"),
+        # cross-validation on what was trained on
+        (
+            "square(KH @ kernel_gd(K, Y[~hidden], tau, eta) - Y[hidden])",
+            "square(K @ kernel_gd(K, Y[~hidden], tau, eta) - Y[~hidden])",
+        ),
+        ('noised(Y, rng.spawn("fresh", step))', 'noised(Y, rng.spawn("fresh"))'),
+        ("return kernel_gd(K, Y - F0, tau, eta)", "return kernel_gd(K, Y, tau, eta)"),
+    ),
+    *notebook(
+        "2-score/2.4-gauge-freedom",
+        ("lambda s: A @ precision(s)", "lambda s: precision(s) @ A"),  # the factors in the other order
+        ("(I + h / 2 * field(a))", "(I + h * field(a))"),  # no midpoint
+        ("- change - normal(0 * starts, late)", "+ change - normal(0 * starts, late)"),  # sign of the divergence
+        ("(1 / values[:, None] + 1 / values)", "(values[:, None] + values)"),  # eigenvalues for their inverses
+        ("return (P @ C * Q).sum", "return (P * Q).sum"),  # forgets the data's covariance
+        ("h * grad @ Y_mid", "h * grad @ Y"),  # Euler for Y
+        ("(sigmas[-1] / sigmas[-1 - back]).log()", "(sigmas[-1 - back] / sigmas[-1]).log()"),  # slopes upside down
+        ("torch.cat([-x[:, 1:2], x[:, :1]", "torch.cat([x[:, 1:2], x[:, :1]"),  # a squeeze for a turn
+        ("0.3 / s**2)", "0.3 / s)"),  # the violent gauge is tamed
+        ("k = radius / s**2\n", "k = radius / s\n"),  # noise for its square in the posterior
+        ("if self.gradient else psi", "if not self.gradient else psi"),  # the two networks are swapped
+        ("(guess(x, s) - x0) ** 2", "(guess(x, s) - x) ** 2"),  # learns to keep the noise
+    ),
+    *notebook(
+        "3-subspaces/3.1-low-rank-mixtures",
+        ("term = math.log(sigma**2 / (", "term = math.log(sigma / ("),  # the dimension term with sigma for its square
+        ("phi = alpha**2 / (2 * sigma**2 * (alpha", "phi = alpha**2 / (sigma**2 * (alpha"),  # the half of the exponent
+        ("U.shape[1] / 2 * term + phi", "U.shape[1] * term + phi"),  # d for d / 2
+        ("return r * (2 - r)\n", "return r**2\n"),  # the cross term of the square is lost
+        ("(sigma / (1 + sigma**2)) ** 2", "sigma**2 / (1 + sigma**2)"),  # a for a squared in the constant
+        ("/ (2 * sigma**2 * (1 + sigma**2))).softmax(-1)", "/ (2 * sigma**2)).softmax(-1)"),  # phi without 1 + sigma^2
+        ("xt, U, s: hard(few, U).expand(len(xt), -1, -1)", "xt, U, s: hard(xt, U)"),  # chosen from the noisy point
+        ("torch.tensor([1.5, 1, 1])", "torch.tensor([1.0, 1, 1])"),  # a control that breaks nothing
+        ("soft(xt, U, sigma)) - x0)", "soft(xt, U, sigma)) - xt)"),  # trained towards the noisy point
+        ("full_matrices=False).Vh[:, None, :d].mT", "full_matrices=False).Vh[:, None, -d:].mT"),  # least directions
+        (
+            ".eigenvectors[..., -bases.shape[-1]:]",
+            ".eigenvectors[..., :bases.shape[-1]]",
+        ),  # KSS refits to the least directions
+        ("linalg.qr(best + shift).Q", "linalg.qr(start + shift).Q"),  # the second training does not start near KSS
+        ("U.copy_(torch.linalg.qr(U).Q)", "U.copy_(U)"),  # columns are never made orthonormal again
+    ),
+    *notebook(
+        "3-subspaces/3.2-phase-transition",
+        ("2 * (d - N) * (n - d) / (n - N)", "2 * (d - N) * (n - d) / n"),  # the fill-in drawn from all of space
+        ("full_matrices=False).Vh[:, :d].mT     #", "full_matrices=False).Vh[:, -d:].mT     #"),  # any d directions
+        ("rank or d, stream)", "rank or d + 1, stream)"),  # a model of the wrong rank
+        ("part.S[:, d:].square()", "part.S[:, d + 1 :].square()"),  # subspaces of d + 1 dimensions
+        ("repeat=points - 1)", "repeat=points - 2)"),  # a point is left out
+        ("todo = todo[fit.residual > 1e-9", "todo = todo[fit.residual < 1e-9"),  # restarts what is solved
+        ("fit = subspaces.kss(x[todo], k, d,", "fit = subspaces.kss(x[todo], k, d + 1,"),
+        ("return torch.stack([row[d + shift - 1, what]", "return torch.stack([row[d + shift, what]"),  # off by one
+        ("draw(48, 2, d, d - 1, 100,", "draw(48, 2, d, d + 1, 100,"),  # duplicates of enough points
+        ("(x @ x[:, :1].mT).abs() > 1e-9", "(x @ x[:, :1].mT) > 1e-9"),  # orthogonal is not "no positive product"
+        ("(alpha * eps - sigma * x0)", "(alpha * eps + sigma * x0)"),  # sign of v
+        ("torch.randint(len(x), (batch,)", "torch.randint(len(x) // 8, (batch,)"),  # a part of the training set
+        ("torch.cdist(y, x).amin(1).median() / torch", "torch.cdist(y, y).amin(1).median() / torch"),  # to itself
+        ("(math.factorial(d) ** k * math.factorial(k))", "math.factorial(d) ** k"),  # groups with names
+        (".max() for order in itertools", ".mean() for order in itertools"),  # hides the subspace that was missed
+    ),
+    *notebook(
+        "1-ddpm/1.3-training",
+        (
+            "closed = left * c2 / (left * c2 + 1 - left)",
+            "closed = left * c2 / (left * c2 + (1 - left).sqrt())",
+        ),  # a root too many
+        (
+            "by_variance = (table.snr(t) * mixture",
+            "by_variance = (table.snr(t).sqrt() * mixture",
+        ),  # floor: alpha / sigma, not its square
+        ("(eps.roll(1, 0) if shuffle else eps)", "(eps if shuffle else eps.roll(1, 0))"),  # noise of the neighbour
+        (
+            "net(scale[i] * x0 + noise[i] * eps, i, y)",
+            "net(scale[i] ** 2 * x0 + noise[i] ** 2 * eps, i, y)",
+        ),  # no square roots
+        ("        adam.zero_grad()\n", ""),  # gradients pile up
+        (
+            "source) < p_null, classes, labels[some])",
+            "source) > p_null, classes, labels[some])",
+        ),  # keeps what it should drop
+        ("        ema.update(net)\n", ""),  # the average never moves
+        ("for a, b in pairs)", "for a, b in pairs[::-1])"),  # loss and size swapped
+        ("v = eta**2 * (sigma_s / sigma) ** 2", "v = eta**2 * (sigma_s / sigma)"),  # standard deviations for variances
+        ("(sigma_s**2 - v).clamp(min=0).sqrt() * eps", "sigma_s * eps"),  # fresh noise on top of all the old
+        ("max(i + row_is, 1) / 1000", "max(i + row_is - 1, 1) / 1000"),  # a row early
+        ('same | {"clip_sample": False})', "same)"),  # diffusers' default
+    ),
+    *notebook(
+        "1-ddpm/1.6-how-good-is-a-sample",
+        ("- 2 * cross)", "- cross)"),
+        # a map that arrives, but not the cheapest
+        ("return back @ root(half @ b.cov @ half) @ back", "return root(b.cov) @ back"),
+        # each pair counted four times
+        ("lam.sum() + 0.5 * (pairs", "lam.sum() + 2 * (pairs"),
+        # the floor stays in
+        ("(moved - level) / 0.04", "moved / 0.04"),
+        # the percentile interval
+        ("(2 * estimate - high, 2 * estimate - low), (low, high)", "(low, high), (low, high)"),
+        # resampled without replacement: always the same set
+        (
+            'torch.randint(len(features), (500,), generator=rng.spawn("again", *key))',
+            'torch.randperm(len(features), generator=rng.spawn("again", *key))[:500]',
+        ),
+        ("(metrics.kid, with_diagonal)", "(with_diagonal, with_diagonal)"),
+        ("copies[:100].repeat(20, 1)", "copies[:1000].repeat(2, 1)"),
+        # clipped after all
+        ("fd(net.features((X + 0.1 * noise)[:1000]))", "fd(look((X + 0.1 * noise)[:1000]))"),
+        ("< 1 / 3", "< 1"),
+        # climbs away from the target
+        ("tuned - step * slope.sign()", "tuned + step * slope.sign()"),
+        # more haze instead of none
+        ("torch.where(made < -0.95, -1.0, made)", "torch.where(made < -0.95, -0.95, made)"),
+        ("metrics.psnr(quick, best), metrics.psnr(lazy, best)", "metrics.psnr(lazy, best), metrics.psnr(quick, best)"),
+    ),
 ]
 
-MUTANTS = [*SCHEDULES, *DENOISERS, *EXACT, *SAMPLERS, *TRAINING, *DISTANCES, *SHIPPED, *NOTEBOOKS]
+MUTANTS = [
+    *SCHEDULES,
+    *DENOISERS,
+    *EXACT,
+    *SAMPLERS,
+    *TRAINING,
+    *DISTANCES,
+    *SHIPPED,
+    *SUBSPACES,
+    *JACOBIANS,
+    *BIAS_FREE,
+    *PROCEDURAL,
+    *NOTEBOOKS,
+]

@@ -15,8 +15,9 @@ from denoising.schedules import EDM, Cosine, Linear
 
 few = settings(max_examples=20, deadline=None, derandomize=True, database=None)
 
-NAMES = ["ddim", "ddpm", "dpmpp_2m", "dpmpp_2s", "edm_heun", "euler", "heun"]
-CALLS = {"heun": 2, "edm_heun": 2, "dpmpp_2s": 2}
+NAMES = ["ddim", "ddpm", "dpmpp_2m", "dpmpp_2s", "edm_heun", "edm_stochastic", "euler", "heun", "sde"]
+CALLS = {"heun": 2, "edm_heun": 2, "edm_stochastic": 2, "dpmpp_2s": 2}
+NOISY = {"ddpm": {}, "sde": {}, "edm_stochastic": {"churn": 10.0}}  # those that draw fresh noise here
 SCHEDULE = st.sampled_from([Linear(), Cosine(), EDM()])
 GRID = st.tuples(
     st.integers(1, 6), st.sampled_from(["t", "lam", "edm"]), st.floats(0.1, 1), st.sampled_from([0.0, 0.005, 0.05])
@@ -29,7 +30,7 @@ def start(shape, dtype=torch.float64):
 
 
 def run(name, denoiser, x, times, **options):
-    options |= {"generator": Rng(0)} if name == "ddpm" else {}
+    options |= {"generator": Rng(0)} | NOISY[name] if name in NOISY else {}
     return list(getattr(samplers, name)(denoiser, x, times, **options))
 
 
@@ -62,7 +63,7 @@ def test_states_are_finite_float64_and_counted(name, schedule, wish, shape, dtyp
 def test_items_of_a_batch_do_not_see_each_other(name, schedule, steps):
     denoiser = Gaussian(torch.tensor([0.3]).double(), torch.tensor([[0.5]]).double(), schedule=schedule)
     times, x = samplers.grid(schedule, steps), start((4, 1))
-    if name == "ddpm":
+    if name in NOISY:
         return  # its noise is drawn for the batch
     whole = run(name, denoiser, x, times)[-1].x
     parts = [run(name, denoiser, x[i : i + 1], times)[-1].x for i in range(4)]

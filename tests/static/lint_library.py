@@ -10,7 +10,7 @@ from lesson import ROOT, dotted
 LINES = 300
 FLOORS = {
     "rng": 0, "validate": 0, "nb": 0,
-    "schedules": 1, "networks": 1, "datasets": 1, "scenes": 1, "metrics": 1,
+    "schedules": 1, "networks": 1, "datasets": 1, "procedural": 1, "scenes": 1, "metrics": 1,
     "denoisers": 2,
     "exact": 3,
     "jacobians": 1, "subspaces": 1,

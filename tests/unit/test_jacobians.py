@@ -41,6 +41,14 @@ def test_top_singular_against_the_whole_decomposition():
         assert found.right[i].max() == found.right[i].abs().max()
 
 
+def test_one_sweep_is_enough_for_a_matrix_of_rank_k():
+    a = matrix(6, 3) @ matrix(3, 8, 1)
+    found = jacobians.top_singular(lambda x: x @ a.T, matrix(1, 8, 2)[0], 3, generator=Rng(0), sweeps=1)
+    assert torch.allclose(found.left.T @ torch.diag(found.values) @ found.right, a, atol=1e-9)
+    assert torch.allclose(found.right @ found.right.T, torch.eye(3, dtype=F), atol=1e-9)
+    assert torch.allclose(found.left @ found.left.T, torch.eye(3, dtype=F), atol=1e-9)
+
+
 def test_both_on_the_shipped_network():
     denoiser = zoo.denoiser("fashion_unet")
     x = torch.randn((1, 32, 32), generator=Rng(0))

@@ -67,6 +67,50 @@ def test_bootstrap_interval_covers_the_truth():
     assert wide[0] < narrow[0] < metrics.frechet_distance(x, truth) < wide[1] and narrow[1] < wide[1]
 
 
+def test_the_distance_continued_to_infinity_has_no_bias_and_more_spread():
+    truth = metrics.Statistics(torch.zeros(4, dtype=F), torch.eye(4, dtype=F), 10**9)
+    sets = [draw(200, 4, shift=0.25, seed=seed) for seed in range(150)]  # the true distance is 4 * 0.25^2
+    plain = torch.tensor([metrics.frechet_distance(x, truth) for x in sets])
+    error = float(plain.std()) / math.sqrt(150)
+    assert float(plain.mean()) - 0.25 > 4 * error
+    for parts in (2, 4):
+        free = torch.tensor([metrics.frechet_infinity(x, truth, generator=Rng(1), parts=parts) for x in sets])
+        assert abs(float(free.mean()) - 0.25) < 4 * error and free.std() > plain.std()
+
+
+def test_two_parts_are_one_line_through_two_points():
+    x, truth = draw(40, 2), metrics.statistics(draw(99, 2, seed=1))
+    halves = x[torch.randperm(40, generator=Rng(3))].chunk(2)
+    want = 2 * metrics.frechet_distance(x, truth) - sum(metrics.frechet_distance(half, truth) for half in halves) / 2
+    assert abs(metrics.frechet_infinity(x, truth, generator=Rng(3), parts=2) - want) < 1e-12
+    assert metrics.frechet_infinity(x, truth, generator=Rng(3)) == metrics.frechet_infinity(x, truth, generator=Rng(3))
+
+
+def test_the_interval_of_a_difference_uses_the_pairs():
+    truth = metrics.Statistics(torch.zeros(3, dtype=F), torch.eye(3, dtype=F), 10**9)
+    hits, ratios, n = 0, [], 200
+    for seed in range(30):
+        a = draw(n, shift=0.5, seed=seed)
+        b = a - 0.1  # so the true difference is 3 * (0.5^2 - 0.4^2)
+        low, high = metrics.bootstrap_difference(a, b, truth, generator=Rng(seed), resamples=60)
+        hits += low < 3 * 0.09 < high
+        apart = metrics.bootstrap_difference(a, b.flip(0), truth, generator=Rng(seed), resamples=60)
+        ratios.append((high - low) / (apart[1] - apart[0]))
+    assert hits >= 24 and sum(ratios) / 30 < 0.5
+    assert metrics.bootstrap_difference(a, a, truth, generator=Rng(0)) == (0, 0)
+    low, high = metrics.bootstrap_difference(b, a, truth, generator=Rng(0))
+    assert low < high < 0
+
+
+def test_kid_in_blocks():
+    a, b = draw(400), draw(400, shift=0.5, seed=1)
+    values = torch.tensor([metrics.kid(a[i : i + 40], b[i : i + 40]) for i in range(0, 400, 40)], dtype=F)
+    mean, error = metrics.kid_blocks(a, b)
+    assert mean == pytest.approx(float(values.mean())) and error == pytest.approx(float(values.std()) / math.sqrt(10))
+    assert abs(mean - metrics.kid(a, b)) < 4 * error
+    assert metrics.kid_blocks(a, b[:200], blocks=5)[1] > 0  # blocks of unequal size
+
+
 def test_kid_has_no_bias_and_sees_a_shift():
     same = torch.tensor([metrics.kid(draw(60, seed=2 * i), draw(60, seed=2 * i + 1)) for i in range(60)])
     assert abs(float(same.mean())) < 4 * float(same.std()) / math.sqrt(60)
@@ -88,15 +132,17 @@ def brute(real, fake, k):
     precision = sum(any(far(f, r) <= reach_real[i] for i, r in enumerate(real)) for f in fake) / len(fake)
     recall = sum(any(far(f, r) <= reach_fake[j] for j, f in enumerate(fake)) for r in real) / len(real)
     covered = sum(any(far(f, r) <= reach_real[i] for f in fake) for i, r in enumerate(real)) / len(real)
-    return precision, recall, covered
+    dense = sum(far(f, r) <= reach_real[i] for f in fake for i, r in enumerate(real)) / len(fake) / k
+    return precision, recall, covered, dense
 
 
 @pytest.mark.parametrize("k", [1, 3])
 def test_precision_recall_and_coverage_by_brute_force(k):
     real, fake = draw(40, 2), draw(30, 2, shift=0.8, scale=0.6, seed=1)
-    precision, recall, covered = brute(real, fake, k)
+    precision, recall, covered, dense = brute(real, fake, k)
     assert metrics.precision_recall(real, fake, k=k) == pytest.approx((precision, recall))
     assert metrics.coverage(real, fake, k=k) == pytest.approx(covered)
+    assert metrics.density(real, fake, k=k) == pytest.approx(dense)
     assert 0 < precision != recall > 0
 
 
@@ -107,6 +153,23 @@ def test_narrow_fakes_are_precise_and_wide_fakes_recall():
     assert metrics.precision_recall(real, wide)[1] > 0.9 > 0.5 > metrics.precision_recall(real, wide)[0]
     assert metrics.coverage(real, real) == 1 and metrics.coverage(real, narrow) < 0.5
     assert metrics.precision_recall(real, real) == (1, 1)
+
+
+def test_density_is_near_one_for_equals_and_above_it_in_a_crowd():
+    real = draw(600, 2)
+    assert abs(metrics.density(real, draw(600, 2, seed=1)) - 1) < 0.15
+    assert metrics.density(real, draw(600, 2, scale=0.5, seed=1)) > 1.05
+    assert metrics.density(real, draw(600, 2, scale=4, seed=1)) < 0.5
+
+
+def test_neighbour_ratio_finds_copies():
+    train, fresh = draw(300, 4).float(), draw(40, 4, seed=1).float()
+    near = (fresh[:, None] - train).double().norm(dim=2).sort(1).values
+    assert torch.allclose(metrics.neighbour_ratio(fresh, train, batch=7), near[:, 0] / near[:, 1], atol=1e-6)
+    assert (metrics.neighbour_ratio(train[:50], train) == 0).all()
+    assert metrics.neighbour_ratio(train[:50] + 0.01, train).median() < 1 / 3
+    twice = torch.cat([train[:1], train[:1]])
+    assert float(metrics.neighbour_ratio(train[:1], twice)[0]) == 0  # a copy of an item that is there twice
 
 
 def test_w2_in_one_dimension_is_sorting():
@@ -154,6 +217,19 @@ X = draw(20)
         (lambda: metrics.frechet_distance(X.long(), X), "features"),
         (lambda: metrics.bootstrap_interval(X, metrics.statistics(X), generator=Rng(0), resamples=1), "resamples"),
         (lambda: metrics.bootstrap_interval(X, metrics.statistics(X), generator=Rng(0), level=0), "level"),
+        (lambda: metrics.bootstrap_interval(X.numpy(), metrics.statistics(X), generator=Rng(0)), "features"),
+        (lambda: metrics.bootstrap_difference(X, X[:5], metrics.statistics(X), generator=Rng(0)), "a, b"),
+        (lambda: metrics.bootstrap_difference(X, X * math.inf, metrics.statistics(X), generator=Rng(0)), "b"),
+        (lambda: metrics.frechet_infinity(X, metrics.statistics(X), generator=Rng(0), parts=1), "parts"),
+        (lambda: metrics.frechet_infinity(X[:12], metrics.statistics(X), generator=Rng(0)), "features"),
+        (lambda: metrics.kid_blocks(X, X, blocks=1), "blocks"),
+        (lambda: metrics.kid_blocks(X, X[:9], blocks=5), "a, b"),
+        (lambda: metrics.density(X, X[:, :2]), "real, fake"),
+        (lambda: metrics.density(X, X, k=0), "k"),
+        (lambda: metrics.neighbour_ratio(X, X[:, :2]), "x, train"),
+        (lambda: metrics.neighbour_ratio(X, X[:1]), "x, train"),
+        (lambda: metrics.neighbour_ratio(X[0], X), "x"),
+        (lambda: metrics.neighbour_ratio(X, X, batch=0), "batch"),
         (lambda: metrics.kid(X, X[:, :2]), "a, b"),
         (lambda: metrics.kid(X[:1], X), "a, b"),
         (lambda: metrics.kid(X, X.long()), "b"),

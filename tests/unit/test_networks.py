@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 
+from denoising.networks.bias_free import BiasFreeUNet
 from denoising.networks.convnet import ConvNet
 from denoising.networks.mlp import MLP
 from denoising.networks.unet import UNet, timestep_features
@@ -150,3 +151,38 @@ def test_bad_input_is_named():
     for argument in ("dim", "width", "depth"):
         with pytest.raises(ValueError, match=rf"^{argument}: expected"):
             MLP(**{argument: 0})
+
+
+# Without bias --------------------------------
+
+
+def bias_free():
+    net = build(BiasFreeUNet)
+    with torch.no_grad():  # statistics as after training, different in each channel
+        for seed, value in enumerate(net.buffers()):
+            value.mul_(torch.rand(value.shape, generator=Rng(seed)) + 0.5)
+    return net.double()
+
+
+def test_a_network_without_bias_scales_with_its_input():
+    net, x = bias_free(), torch.randn((2, 1, 8, 8), generator=Rng(0), dtype=torch.float64)
+    assert torch.allclose(net(7 * x), 7 * net(x), atol=1e-10) and net(x).std() > 0.1
+    assert not any("bias" in name for name, _ in net.named_parameters())
+    jacobian = torch.autograd.functional.jacobian(net, x[:1]).reshape(64, 64)
+    assert torch.allclose(jacobian @ x[0].flatten(), net(x[:1]).flatten(), atol=1e-10)
+
+
+def test_training_scales_by_the_batch_and_remembers():
+    net, x = build(BiasFreeUNet).train(), 3 * torch.randn((16, 1, 8, 8), generator=Rng(0))
+    before = next(net.buffers()).clone()
+    train = net(x)
+    assert not torch.equal(next(net.buffers()), before)
+    for _ in range(100):
+        net(x)
+    assert torch.allclose(net.eval()(x), train, atol=0.02 * float(train.detach().std()))
+
+
+def test_a_network_without_bias_names_a_wrong_shape():
+    for shape in ((1, 2, 8, 8), (1, 1, 8, 6), (1, 8, 8)):
+        with pytest.raises(ValueError, match=r"x: expected \(B, 1, H, W\), H and W multiples of 4"):
+            build(BiasFreeUNet)(torch.zeros(shape))

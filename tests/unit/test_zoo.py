@@ -17,13 +17,16 @@ from denoising.zoo import __main__ as command
 from denoising.zoo import recipes, ship
 
 NAMES = ["fashion_clf", "fashion_clf_guide", "fashion_clf_noisy", "fashion_judge", "fashion_unet", "fashion_unet_early"]
-UNETS = [name for name in zoo.names() if "unet" in name]
-CLASSIFIERS = [name for name in zoo.names() if "unet" not in name]
+NAMES += ["discs_blind", "fashion_blind_10000a", "fashion_blind_10000b"]
+UNETS, CLASSIFIERS, BLIND = (
+    [name for name in zoo.names() if zoo.card(name)["network"] == network]
+    for network in ("UNet", "ConvNet", "BiasFreeUNet")
+)
 TEST = datasets.load("fashion-T")
 
 
-def test_the_six_names():
-    assert zoo.names() == NAMES == sorted(recipes.RECIPES)
+def test_the_names():
+    assert zoo.names() == sorted(NAMES) and set(NAMES) <= set(recipes.RECIPES)
 
 
 @pytest.mark.parametrize("name", zoo.names())
@@ -69,7 +72,25 @@ def test_accuracy_is_as_recorded(name):
         assert abs(accuracy - want) < 4 * (want * (1 - want) / 500) ** 0.5, key  # 4 standard errors
 
 
-@pytest.mark.parametrize("name", [name for name in zoo.names() if name != "fashion_unet_early"])
+@pytest.mark.parametrize("name", BLIND)
+def test_error_of_a_blind_denoiser_is_as_recorded(name):
+    card = zoo.card(name)
+    assert ship.evaluate(zoo.load(name), card["data"])["test_mse"] == pytest.approx(card["test_mse"], rel=0.01)
+
+
+def test_pairs_of_blind_denoisers_share_no_picture():
+    for n in (10, 100, 1000, 10_000):
+        a, b = (recipes.RECIPES[f"fashion_blind_{n}{half}"] for half in "ab")
+        (first, count), (second, other) = a.subset, b.subset
+        assert count == other == n and first + n <= second and second + n <= 20_000 and a.seed != b.seed
+        assert replace(a, subset=None, seed=0) == replace(b, subset=None, seed=0)
+
+
+# of the blind ones one on stored and one on procedural pictures stand for all
+FAST = [name for name in zoo.names() if name not in BLIND and name != "fashion_unet_early"]
+
+
+@pytest.mark.parametrize("name", [*FAST, "fashion_blind_10000b", "discs_blind"])
 def test_the_fast_recipe_gives_the_recorded_loss(name, capsys):
     assert command.train(name, fast=True, runs=Path("unused")) == 0
     assert f"recorded {zoo.card(name)['fast_loss']}" in capsys.readouterr().out
@@ -145,7 +166,9 @@ def test_an_exported_pipeline_is_read_back_by_diffusers(tmp_path, capfd):
 
 def test_a_classifier_is_no_denoiser():
     for call in (zoo.denoiser, zoo.pipeline):
-        with pytest.raises(ValueError, match=r"^name: expected a denoising network, 'fashion_clf' is a classifier"):
+        with pytest.raises(
+            ValueError, match=r"^name: expected a U-Net that is told the time, 'fashion_clf' is a ConvNet"
+        ):
             call("fashion_clf")
 
 
@@ -232,7 +255,7 @@ def test_verify_counts_what_is_wrong(copy, monkeypatch, capsys):
 
 def test_the_command_reports_errors_in_one_line(monkeypatch, capsys, tmp_path):
     assert run(monkeypatch, "export", "fashion_clf", tmp_path) == 1
-    assert capsys.readouterr().err.startswith("error: name: expected a denoising network")
+    assert capsys.readouterr().err.startswith("error: name: expected a U-Net")
     assert run(monkeypatch, "list") == 0
     assert capsys.readouterr().out.count("\n") == len(zoo.names())
 

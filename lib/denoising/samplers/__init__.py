@@ -8,5 +8,20 @@ denoiser. A grid is a falling vector of times; a last time of 0 means "end with 
 from denoising.samplers.ancestral import ddim, ddpm
 from denoising.samplers.common import State, grid, last, sample
 from denoising.samplers.solvers import dpmpp_2m, dpmpp_2s, edm_heun, euler, heun
+from denoising.samplers.stochastic import edm_stochastic, sde
 
-__all__ = ["State", "ddim", "ddpm", "dpmpp_2m", "dpmpp_2s", "edm_heun", "euler", "grid", "heun", "last", "sample"]
+__all__ = [
+    "State",
+    "ddim",
+    "ddpm",
+    "dpmpp_2m",
+    "dpmpp_2s",
+    "edm_heun",
+    "edm_stochastic",
+    "euler",
+    "grid",
+    "heun",
+    "last",
+    "sample",
+    "sde",
+]

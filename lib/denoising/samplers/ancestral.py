@@ -7,7 +7,7 @@ from torch import Tensor
 
 from denoising import validate
 from denoising.denoisers import Denoiser, from_x0
-from denoising.samplers.common import State, alpha_sigma_or_data, begin, check_generator
+from denoising.samplers.common import State, alpha_sigma_or_data, begin, check_generator, noise_like
 
 __all__ = ["ddim", "ddpm"]
 
@@ -49,7 +49,7 @@ def ddim(
             x = (
                 alpha_s * x0
                 + (sigma_s**2 - variance).clamp(min=0).sqrt() * eps
-                + variance.sqrt() * _noise(x, generator)
+                + variance.sqrt() * noise_like(x, generator)
             )
         yield State(s, x, x0, call)
 
@@ -59,10 +59,6 @@ def _posterior(alpha: Tensor, sigma: Tensor, alpha_s: Tensor, sigma_s: Tensor) -
     ratio = alpha / alpha_s
     added = sigma**2 - ratio**2 * sigma_s**2
     return ratio * sigma_s**2 / sigma**2, alpha_s * added / sigma**2, added * sigma_s**2 / sigma**2, added
-
-
-def _noise(x: Tensor, generator: torch.Generator) -> Tensor:
-    return torch.randn(x.shape, generator=generator, dtype=x.dtype).to(x.device)
 
 
 def ddpm(
@@ -94,5 +90,5 @@ def ddpm(
         )
         x = keep * x + pull * x0
         if s > 0:
-            x = x + (small if variance == "small" else large).sqrt() * _noise(x, generator)
+            x = x + (small if variance == "small" else large).sqrt() * noise_like(x, generator)
         yield State(s, x, x0, call)

@@ -10,7 +10,7 @@ from denoising import validate
 from denoising.denoisers import Denoiser
 from denoising.schedules import Schedule
 
-__all__ = ["State", "alpha_sigma_or_data", "begin", "check_generator", "grid", "last", "sample"]
+__all__ = ["State", "alpha_sigma_or_data", "begin", "check_generator", "grid", "last", "noise_like", "sample"]
 
 SPACINGS = ("t", "lam", "edm")
 
@@ -137,3 +137,8 @@ def sample(
         labels = None if y is None else y[place : place + batch]
         parts.append(last(sampler(denoiser, start * noise[place : place + batch], times, y=labels, **options)).float())
     return torch.cat(parts)
+
+
+def noise_like(x: Tensor, generator: torch.Generator) -> Tensor:
+    """Standard normal noise shaped like x, drawn on the CPU, so that every device sees the same."""
+    return torch.randn(x.shape, generator=generator, dtype=x.dtype).to(x.device)

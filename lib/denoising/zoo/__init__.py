@@ -28,6 +28,7 @@ __all__ = [
     "features",
     "load",
     "names",
+    "network",
     "pipeline",
     "reference",
     "reference_features",
@@ -49,21 +50,27 @@ def card(name: str) -> dict:
     return known[validate.choice("name", name, known)]
 
 
+def network(kind: str) -> type[nn.Module]:
+    """The class of a network by its name; each file is imported only where it is used."""
+    from denoising.networks.bias_free import BiasFreeUNet
+    from denoising.networks.convnet import ConvNet
+    from denoising.networks.unet import UNet
+
+    return {"BiasFreeUNet": BiasFreeUNet, "ConvNet": ConvNet, "UNet": UNet}[kind]
+
+
 def load(name: str) -> nn.Module:
     """A shipped network, ready for use: float32, on the CPU, in evaluation mode.
 
     Args:
         name: one of `names()`.
     Returns:
-        a `networks.unet.UNet` or a `networks.convnet.ConvNet`.
+        a `networks.unet.UNet`, a `networks.convnet.ConvNet` or a `networks.bias_free.BiasFreeUNet`.
     Raises:
         ValueError: for an unknown name, or a file that is not what the manifest says.
         FileNotFoundError: for a missing file.
     """
-    from denoising.networks.convnet import ConvNet
-    from denoising.networks.unet import UNet
-
-    kind = {"UNet": UNet, "ConvNet": ConvNet}[card(name)["network"]]
+    kind = network(card(name)["network"])
     folder = datasets.data_root() / "checkpoints" / name
     # read once: what was verified is what is loaded, and no other file of the folder is looked at
     files = {file: datasets.verify(folder / file, card(name)["files"].get(file, "")) for file in FILES}
@@ -82,7 +89,7 @@ def denoiser(name: str, *, device: torch.device | str = "cpu") -> NetworkDenoise
 def _load_unet(name: str) -> nn.Module:
     net = load(name)
     if not hasattr(net, "null_label"):
-        raise ValueError(f"name: expected a denoising network, {name!r} is a classifier")
+        raise ValueError(f"name: expected a U-Net that is told the time, {name!r} is a {card(name)['network']}")
     return net
 
 
@@ -116,13 +123,13 @@ def _metric_net(name: str) -> nn.Module:
 
 
 @torch.no_grad()
-def features(x: Tensor, *, net: str = "fashion_clf", batch: int = 500) -> Tensor:
+def features(x: Tensor, *, net: str = "fashion_clf", batch: int = 100) -> Tensor:
     """The features that FD-64 is measured on.
 
     Args:
         x: images in [-1, 1], (N, 1, 32, 32), on any device; values outside are clipped, as the data are.
         net: whose features; "fashion_clf" for FD-64, "fashion_judge" for a second opinion.
-        batch: images per call.
+        batch: images per call; a few hundred spill out of the cache and take ten times as long.
     Returns:
         features, (N, 64) for FD-64, float32, on the CPU.
     """
@@ -133,7 +140,7 @@ def features(x: Tensor, *, net: str = "fashion_clf", batch: int = 500) -> Tensor
 
 
 @torch.no_grad()
-def classify(x: Tensor, *, net: str = "fashion_judge", batch: int = 500) -> Tensor:
+def classify(x: Tensor, *, net: str = "fashion_judge", batch: int = 100) -> Tensor:
     """Labels that a shipped clean classifier gives to images (N, 1, 32, 32): (N,), int64, on the CPU."""
     validate.finite("x", x, ndim=4)
     model = _metric_net(net)

@@ -80,7 +80,7 @@ def finish(name: str, net: torch.nn.Module, *, seconds: float) -> None:
         "device": f"{kind}, torch {torch.__version__.split('+')[0]}, {platform.machine()}",
         "fast_loss": round(sum(losses[-10:]) / 10, 5),
     }
-    entry |= ship.evaluate(net.half().float())
+    entry |= ship.evaluate(net.half().float(), recipe.data)
     print(f"{name}: {entry}\nwritten to {ship.write(name, net, entry)}")
     if name == "fashion_clf":
         ship.write_reference()
@@ -120,7 +120,7 @@ def main() -> int:
         match args.command:
             case "list":
                 for name in zoo.names():
-                    print(f"{name:20} {zoo.card(name)['network']:8} {zoo.card(name)['images']:>9} images")
+                    print(f"{name:22} {zoo.card(name)['network']:13} {zoo.card(name)['images']:>9} images")
             case "verify":
                 return verify()
             case "reference":

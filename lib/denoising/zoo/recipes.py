@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+import torch.nn.functional as F
+from torch import Tensor, nn
 
-from denoising import datasets, training, validate
+from denoising import datasets, procedural, training, validate, zoo
+from denoising.rng import Rng
 from denoising.schedules import Cosine
 
-__all__ = ["RECIPES", "Recipe", "run"]
+__all__ = ["RECIPES", "Recipe", "blind_pictures", "run"]
 
 
 @dataclass(frozen=True)
@@ -19,9 +21,10 @@ class Recipe:
     """A training run.
 
     Attributes:
-        network: class name of the network, "UNet" or "ConvNet".
+        network: class name of the network, "UNet", "ConvNet" or "BiasFreeUNet".
         options: arguments of the network.
-        data: name of the data set.
+        data: name of the data set; or "discs", "contours-1", "contours-3", which are drawn afresh for every step.
+        subset: first picture and number of pictures that are used of the data set; `None` for all.
         steps: length of the learning-rate curve, in optimiser steps.
         stop: step at which the run ends; `None` for `steps`.
         batch: pictures per step.
@@ -40,6 +43,7 @@ class Recipe:
     ema: float | None = None
     stop: int | None = None
     weight_decay: float = 0.0
+    subset: tuple[int, int] | None = None
     options: tuple[tuple[str, Any], ...] = ()
 
     @property
@@ -52,16 +56,15 @@ class Recipe:
 
     def build(self) -> nn.Module:
         """The network with its start weights; the global random state is left as it was."""
-        from denoising.networks.convnet import ConvNet
-        from denoising.networks.unet import UNet
-
         with torch.random.fork_rng():
             torch.manual_seed(self.seed)
-            net = {"UNet": UNet, "ConvNet": ConvNet}[self.network](**dict(self.options))
+            net = zoo.network(self.network)(**dict(self.options))
         return net.to(memory_format=torch.channels_last)
 
     def loss(self) -> training.Loss:
         """The objective on this recipe's data."""
+        if self.network == "BiasFreeUNet":
+            return _blind_loss(self)
         data = datasets.load(self.data)
         if self.network == "UNet":
             return training.denoising_loss(data, Cosine(), batch=self.batch, seed=self.seed)
@@ -69,9 +72,42 @@ class Recipe:
         return training.classifier_loss(data, batch=self.batch, seed=self.seed, noise=noise)
 
 
+def blind_pictures(name: str) -> Tensor:
+    """Pictures of a data set in [0, 1], so that an empty background is 0, for networks without bias: (N, 1, H, W)."""
+    return (datasets.load(name).x + 1) / 2
+
+
+def _blind_loss(recipe: Recipe) -> training.Loss:
+    """Mean squared error of the guess of x_0 from x_0 + sigma z, sigma uniform on (0, 1], on pictures in [0, 1].
+
+    Source: Kadkhodaie et al. 2024, arXiv 2310.02557, section 2.
+    """
+    first, count = recipe.subset or (0, 0)
+    pictures = blind_pictures(recipe.data)[first : first + count] if recipe.subset else None
+
+    def loss(net: nn.Module, step: int, *, rank: int = 0, world: int = 1) -> Tensor:
+        if world > 1:  # the scales see their own share of a batch only, so two processes would train another network
+            raise ValueError(f"world: expected 1 process for a network with batch statistics, got {world}")
+        rng = Rng(recipe.seed).spawn("noise", step)
+        if pictures is not None:  # drawn with replacement: a subset may be smaller than a batch
+            x0 = pictures[torch.randint(len(pictures), (recipe.batch,), generator=rng)]
+        elif recipe.data == "discs":
+            x0, _ = procedural.discs(recipe.batch, generator=rng)
+        else:
+            x0 = procedural.contours(recipe.batch, smoothness=float(recipe.data.split("-")[1]), generator=rng)
+        sigma = 1 - torch.rand((recipe.batch, 1, 1, 1), generator=rng)
+        noisy = x0 + sigma * torch.randn(x0.shape, generator=rng)
+        device = next(net.parameters()).device
+        noisy = noisy.contiguous(memory_format=torch.channels_last).to(device)
+        return F.mse_loss(net(noisy), x0.to(device))
+
+    return loss
+
+
 FAST_STEPS = 20
 
 _unet = Recipe("UNet", "fashion-G", steps=8000, batch=128, lr=2e-3, seed=0, ema=0.999)
+_blind = Recipe("BiasFreeUNet", "fashion-G", steps=3000, batch=32, lr=2e-3, seed=5)
 _clf = Recipe("ConvNet", "fashion-C", steps=2400, batch=100, lr=4e-3, seed=1, ema=0.99, weight_decay=0.05)
 
 RECIPES: dict[str, Recipe] = {
@@ -81,6 +117,15 @@ RECIPES: dict[str, Recipe] = {
     "fashion_judge": replace(_clf, seed=2, options=(("width", 20),)),
     "fashion_clf_guide": replace(_clf, seed=3),
     "fashion_clf_noisy": replace(_clf, seed=4, steps=4000, options=(("noise_aware", True),)),
+}
+# two networks each on N pictures that the other never saw, with starts and batches of their own
+RECIPES |= {
+    f"fashion_blind_{n}{half}": replace(_blind, seed=seed, subset=(first, n))
+    for n in (10, 100, 1000, 10_000)
+    for half, first, seed in (("a", 0, 5), ("b", 10_000, 6))
+}
+RECIPES |= {
+    f"{data.replace('-', '_')}_blind": replace(_blind, data=data) for data in ("discs", "contours-1", "contours-3")
 }
 
 
@@ -117,7 +162,7 @@ def run(
         ema=ema,
         weight_decay=recipe.weight_decay,
         state=state,
-        about={"seed": recipe.seed, "batch": recipe.batch, "data": recipe.data},
+        about={"seed": recipe.seed, "batch": recipe.batch, "data": recipe.data, "subset": list(recipe.subset or ())},
         save_every=250,
         accelerator=accelerator,
     )

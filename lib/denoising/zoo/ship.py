@@ -9,10 +9,11 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from denoising import datasets, metrics, samplers, zoo
+from denoising import datasets, metrics, procedural, samplers, zoo
 from denoising.denoisers import Denoiser, NetworkDenoiser, add_noise
 from denoising.rng import Rng
 from denoising.schedules import Cosine
+from denoising.zoo import recipes
 
 __all__ = ["draw", "evaluate", "noise_quartiles", "write", "write_reference"]
 
@@ -49,8 +50,10 @@ def draw(denoiser: Denoiser, n: int, *, seed: int = 0, calls: int = CALLS) -> tu
     return samplers.sample(samplers.dpmpp_2m, denoiser, noise, times, y=y).clamp(-1, 1), y
 
 
-def evaluate(net: nn.Module) -> dict:
-    """The numbers of a model card, on block T and on fresh samples."""
+def evaluate(net: nn.Module, data: str = "fashion-G") -> dict:
+    """The numbers of a model card, on block T (or fresh pictures, if `data` are made by a formula) and on samples."""
+    if isinstance(net, zoo.network("BiasFreeUNet")):
+        return _evaluate_blind(net, data)
     test = datasets.load("fashion-T")
     if not hasattr(net, "null_label"):
         noise_aware = net.config.noise_aware
@@ -79,6 +82,24 @@ def evaluate(net: nn.Module) -> dict:
         "judge_accuracy_on_T": round(float((zoo.classify(test.x) == test.y).double().mean()), 4),
         "v_loss_per_noise_quartile": [round(value, 5) for value in noise_quartiles(model, test)],
     }
+
+
+@torch.no_grad()
+def _evaluate_blind(net: nn.Module, data: str, n: int = 500) -> dict:
+    """Mean squared error a pixel of a blind denoiser on pictures that it never saw."""
+    rng = Rng(0).spawn("blind")
+    if data == "discs":
+        x, _ = procedural.discs(n, generator=rng)
+    elif data.startswith("contours"):
+        x = procedural.contours(n, smoothness=float(data.split("-")[1]), generator=rng)
+    else:
+        x = recipes.blind_pictures("fashion-T")[:n]
+    noise = torch.randn(x.shape, generator=rng)
+    error = {
+        f"sigma={sigma}": round(float((net(x + sigma * noise) - x).square().mean()), 6)
+        for sigma in (0.05, 0.1, 0.3, 1.0)
+    }
+    return {"test_mse": error, "n": n}
 
 
 def _replace(path: Path, data: bytes) -> None:
