@@ -448,6 +448,62 @@ NOTEBOOKS = [
         ("torch.where(made < -0.95, -1.0, made)", "torch.where(made < -0.95, -0.95, made)"),
         ("metrics.psnr(quick, best), metrics.psnr(lazy, best)", "metrics.psnr(lazy, best), metrics.psnr(quick, best)"),
     ),
+    *notebook(
+        "2-score/2.1-score-matching",
+        (
+            "(keep * trace(field, grid) + 0.5 * square(field(grid)))",
+            "(keep * trace(field, grid) + square(field(grid)))",
+        ),  # (1) without the half
+        (
+            "stein, scatter = tr + length2,",
+            "stein, scatter = tr + 0.5 * length2,",
+        ),  # Stein's identity with the half of (1)
+        ("{keep: -keep / x.square().mean()", "{keep: -keep / x.abs().mean()"),  # standard deviation for variance
+        ("both, diagonal = 2 * square", "both, diagonal = square"),  # variance of a normal probe without its 2
+        (
+            '"nii->n", plane.cov(noisy, when(0.3))).mean() / 0.3**4',
+            '"nii->n", plane.cov(noisy, when(0.3))).mean() / 0.3**2',
+        ),  # floor of x0, not of the score
+        (
+            "(x + sigma2**0.5 * eps) + eps / sigma2**0.5",
+            "(x + sigma2**0.5 * eps) - eps / sigma2**0.5",
+        ),  # wrong sign of the target
+        (
+            "0.5 * square((clean + eps) @ A.T + b + eps) - A.trace()",
+            "square((clean + eps) @ A.T + b + eps) - A.trace()",
+        ),  # DSM for DSM / 2
+        ("(torch.eye(2) + sigma**power * J)", "(torch.eye(2) - sigma**power * J)"),  # Tweedie's covariance with a sign
+        (
+            "return y + sigma**power * score(y, sigma).detach()",
+            "return y - sigma**power * score(y, sigma).detach()",
+        ),  # downhill
+        (
+            "spread = ((s - field(x)) * eps).sum(1) / sigma",
+            "spread = ((s - field(x)) * eps).sum(1)",
+        ),  # difference, not a slope
+        ("spread = ((s - field(x)) * eps).sum(1) / sigma", "spread = (s * eps).sum(1) / sigma"),  # no control variate
+        ("return 0.5 * square(s + eps / sigma)", "return 0.5 * square(s - eps / sigma)"),  # towards the noise
+        ("create_graph=True)[0] * v).sum(1)", "create_graph=True)[0]).sum(1)"),  # v J, not v J v
+        ("eps.roll(1, 1)), eps.roll(1, 1)", "eps), eps"),  # the control is not shuffled
+        ("t=when(at))[0]", "t=when(0.2))[0]"),  # every fit judged on the same points
+    ),
+    *notebook(
+        "3-subspaces/3.3-jacobians-editing",
+        ("(J - alpha / sigma**power * truth.cov", "(J - alpha**2 / sigma**power * truth.cov"),  # alpha, not squared
+        ("subspaces.random_bases(2, 48, 7,", "subspaces.random_bases(2, 48, 8,"),  # d
+        ('train("v", 0)', 'train("x0", 0)'),  # no left arm
+        ('train("x0", 2)', 'train("eps", 2)'),  # the flat one has an arm
+        ("v = torch.func.vjp(f, x)[1](v)[0] if back else v", "v = v if back else torch.func.vjp(f, x)[1](v)[0]"),
+        (
+            "torch.linalg.svd(J)[2][:, :5].double(), y)",
+            "torch.linalg.svd(J)[2][:, -5:].double(), y)",
+        ),  # trailing vectors
+        ("each[torch.arange(len(y)), :, y].mean()", "each[torch.arange(len(y)), :, 1 - y].mean()"),  # the other cluster
+        ("arrives(torch.linalg.svd(J)[2][:, 0])", "arrives(torch.linalg.svd(J)[2][:, -1])"),
+        ('{"top five": V,', '{"top five": V.roll(1, 0),'),  # another picture's directions
+        ("labels = held.argmax(1)", "labels = held.argmin(1)"),
+        ("linear_sum_assignment(-table)", "linear_sum_assignment(table)"),
+    ),
 ]
 
 MUTANTS = [
