@@ -345,7 +345,7 @@ NOTEBOOKS = [
     *notebook(
         "2-score/2.4-gauge-freedom",
         ("lambda s: A @ precision(s)", "lambda s: precision(s) @ A"),  # the factors in the other order
-        ("(I + h / 2 * field(a))", "(I + h * field(a))"),  # no midpoint
+        ("(eye + h / 2 * field(a))", "(eye + h * field(a))"),  # no midpoint
         ("- change - normal(0 * starts, late)", "+ change - normal(0 * starts, late)"),  # sign of the divergence
         ("(1 / values[:, None] + 1 / values)", "(values[:, None] + values)"),  # eigenvalues for their inverses
         ("return (P @ C * Q).sum", "return (P * Q).sum"),  # forgets the data's covariance
