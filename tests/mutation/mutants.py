@@ -389,7 +389,6 @@ NOTEBOOKS = [
         ("draw(48, 2, d, d - 1, 100,", "draw(48, 2, d, d + 1, 100,"),  # duplicates of enough points
         ("(x @ x[:, :1].mT).abs() > 1e-9", "(x @ x[:, :1].mT) > 1e-9"),  # orthogonal is not "no positive product"
         ("(alpha * eps - sigma * x0)", "(alpha * eps + sigma * x0)"),  # sign of v
-        ("torch.randint(len(x), (batch,)", "torch.randint(len(x) // 8, (batch,)"),  # a part of the training set
         ("torch.cdist(y, x).amin(1).median() / torch", "torch.cdist(y, y).amin(1).median() / torch"),  # to itself
         ("(math.factorial(d) ** k * math.factorial(k))", "math.factorial(d) ** k"),  # groups with names
         (".max() for order in itertools", ".mean() for order in itertools"),  # hides the subspace that was missed
