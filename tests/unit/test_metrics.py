@@ -53,6 +53,13 @@ def test_bias_falls_like_one_over_n():
     assert all(abs(math.log2(a / b) - 1) < 0.2 for a, b in itertools.pairwise(bias)), bias
 
 
+def test_the_basic_interval_takes_the_bias_off():
+    truth = metrics.Statistics(torch.zeros(3, dtype=F), torch.eye(3, dtype=F), 10**9)
+    x = draw(100)  # resamples of it lie further from the truth than it does, so the truth lies on the other side
+    low, high = metrics.bootstrap_interval(x, truth, generator=Rng(0))
+    assert low < high and (low + high) / 2 < metrics.frechet_distance(x, truth)
+
+
 def test_bootstrap_interval_covers_the_truth():
     truth = metrics.Statistics(torch.zeros(2, dtype=F), torch.eye(2, dtype=F), 10**9)
     hits, widths, n = 0, [], 300
