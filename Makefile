@@ -12,7 +12,7 @@ FREEZE := $(PY) -m pip freeze --all --exclude pip --exclude-editable
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help env lab test store zoo bench mutants constraints clean FORCE
+.PHONY: help env lab site test store scoreboard zoo bench mutants constraints clean FORCE
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -55,18 +55,23 @@ $(STAMP): pyproject.toml constraints.txt
 
 env: $(STAMP) ## make the environment in .venv and nothing else; PYTHON=python3.12 names another Python
 
-constraints: $(STAMP) ## write the versions installed in .venv to constraints.txt
+constraints: $(STAMP) ## write the versions installed in .venv, with all extras, to constraints.txt
+	@$(PY) -m pip install -q -c constraints.txt -e '.[test,site]' || $(pip_failed)
 	@echo '# The exact versions the course was tested with (Linux, Python 3.11). Written by `make constraints`.' > .venv/new
 	@$(FREEZE) > .venv/frozen && sed 's/+.*//' .venv/frozen >> .venv/new && mv .venv/new constraints.txt
 
 clean: ## remove the environment and the caches; your notebooks and trainings stay
-	rm -rf .venv .pytest_cache .ruff_cache .hypothesis docs/_build lib/*.egg-info
+	rm -rf .venv .pytest_cache .ruff_cache .hypothesis docs/_build docs/generated lib/*.egg-info
 	find lib tests data notebooks -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 
 # Learning ------------------------------------------------------------------------------------------------------------
 
 lab: $(STAMP) ## open the course on your own copy; PORT=8890 chooses the port, AUTHOR=1 opens the originals
 	@$(PY) -m denoising.nb lab $(if $(PORT),--port $(PORT)) $(if $(filter-out 0,$(AUTHOR)),--author)
+
+site: $(STAMP) ## build the course as a web book in docs/_build/html, from what is stored
+	@$(PY) -c 'import myst_nb, selenium' 2>/dev/null || $(PY) -m pip install -q -c constraints.txt -e '.[site]' || $(pip_failed)
+	@$(PY) -m sphinx -q -W --keep-going -c docs . docs/_build/html && echo "open docs/_build/html/index.html"
 
 # Proving -------------------------------------------------------------------------------------------------------------
 
@@ -91,7 +96,7 @@ test: $(STAMP) ## run every test, then every notebook; NB=1.1 runs that notebook
 	  report="$$report$$(printf '%5d s  %-10s %s' $$(( $$(date +%s) - start )) "$$name" "$$verdict")\n"; }; \
 	layer lint $(PY) -m ruff check .; \
 	layer format $(PY) -m ruff format --check .; \
-	layer tests $(PYTEST) -n $(WORKERS) --doctest-modules tests lib/denoising; \
+	layer tests $(PYTEST) -rs -n $(WORKERS) --doctest-modules tests lib/denoising; \
 	layer notebooks $(PYTEST) --nbval -n $(WORKERS) notebooks; \
 	printf '\n== make test: %s s\n%b' $$(( $$(date +%s) - began )) "$$report"; \
 	[ -z "$$failed" ] && echo "All layers passed." || { echo "Failed:$$failed" >&2; exit 1; }
@@ -107,6 +112,9 @@ bench: $(STAMP) ## measure speed and memory and write the table
 
 store: $(STAMP) ## run the notebooks from a fresh kernel and store their outputs; NB=1.1 stores that one
 	@$(if $(NB),$(that_notebook)) $(PY) -m denoising.nb store $(if $(NB),"$$@")
+
+scoreboard: $(STAMP) ## write every claim of the stored notebooks onto docs/scoreboard.md
+	@$(PY) -m denoising.nb scoreboard
 
 zoo: $(STAMP) ## train a checkpoint, NAME=fashion_clf; FAST=1 takes its short recipe
 	@$(if $(NAME),,$(error name a checkpoint: make zoo NAME=fashion_clf))$(PY) -m denoising.zoo train $(NAME) $(if $(filter-out 0,$(FAST)),--fast)

@@ -68,11 +68,12 @@ def markdown(rows):
 def sections(quick):
     """Each section is (title, text, rows); the first row names the columns."""
     # pytest imports this file too, when it looks for doctests, and then this folder is not on the path
-    from benchmarks import imports, solvers, speed
+    from benchmarks import guiding, imports, solvers, speed
 
     threads = (1,) if quick else (1, 2)
     yield speed.overhead(threads=threads, **({"batch": 2, "calls": 2, "repeats": 1} if quick else {}))
     yield speed.throughput(threads=threads, **({"batch": 2, "calls": 2, "repeats": 1} if quick else {}))
+    yield guiding.adaptive(**({"batch": 2, "calls": 2, "repeats": 1} if quick else {}))
     yield imports.costs(**({"names": ("denoising", "denoising.nb"), "repeats": 1} if quick else {}))
     yield solvers.errors(**({"points": 8, "budgets": (5, 10), "fine": 50} if quick else {}))
     yield notebooks()

@@ -16,7 +16,15 @@ def test_a_smoke_run_fills_every_table_and_leaves_the_record_alone(tmp_path):
     assert done.returncode == 0, done.stderr
     text = out.read_text("utf-8")
     tables = text.split("\n## ")[1:]
-    titles = ["Samplers around", "Networks of", "Imports", "Solvers on", "Notebooks", "Tracked tree"]
+    titles = [
+        "Samplers around",
+        "Networks of",
+        "Adaptive guidance",
+        "Imports",
+        "Solvers on",
+        "Notebooks",
+        "Tracked tree",
+    ]
     assert [title for title in titles if not any(table.startswith(title) for table in tables)] == []
     for table in tables:
         head, rule, *rows = [line.split("|")[1:-1] for line in table.splitlines() if line.startswith("|")]

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from denoising.denoisers import PREDICTIONS, Denoiser, NetworkDenoiser, add_noise, from_x0, to_x0
+from denoising.denoisers import PREDICTIONS, Counted, Denoiser, NetworkDenoiser, add_noise, from_x0, to_x0
 from denoising.exact import GaussianMixture
 from denoising.schedules import EDM, Cosine
 
@@ -119,6 +119,19 @@ def test_no_label_means_the_null_label():
 def test_a_function_is_wrapped_too():
     denoiser = NetworkDenoiser(lambda x, timestep, labels: 0 * x, Cosine(), predicts="x0")
     assert torch.equal(denoiser(X, 0.5), torch.zeros_like(X))
+
+
+def test_counting_changes_no_answer_and_counts_calls_and_rows():
+    inner = NetworkDenoiser(Records(), EDM(), num_classes=10)
+    counted = Counted(inner)
+    assert counted.schedule is inner.schedule and isinstance(counted, Denoiser)
+    assert (counted.calls, counted.items) == (0, 0)
+    y = torch.tensor([0, 1, 2, 10, 9])
+    assert torch.equal(counted(X, T, y), inner(X, T, y)) and inner.net.seen[2].tolist() == y.tolist()
+    assert torch.equal(counted.v(X[:2], 0.5), inner.v(X[:2], 0.5))
+    assert (counted.calls, counted.items) == (2, 7)
+    with pytest.raises(ValueError, match=r"^y: expected"):
+        counted(X, T, y + 1)
 
 
 def nan():

@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 
-from denoising.exact import Gaussian, GaussianMixture, LowRankMixture
+from denoising import datasets
+from denoising.exact import Gaussian, GaussianMixture, LowRankMixture, digit_gaussians
 from denoising.rng import Rng
 from denoising.schedules import EDM, Cosine, Linear
 
@@ -24,7 +25,7 @@ def points(n, d=2, seed=0):
 
 
 def far(a, b):
-    return float((a - b).abs().max())
+    return float((a - b).detach().abs().max())
 
 
 @pytest.mark.parametrize("schedule", [Cosine(), EDM()])
@@ -171,6 +172,86 @@ def test_low_rank_mixture_has_the_closed_form_of_the_paper():
     assert far(data.posterior(x, t), logits.softmax(1)) < 1e-10
 
 
+# Classes of several components --------------------------------
+
+CLASSES = torch.tensor([1, 0, 1, 2, 0])
+MASS = torch.tensor([0.1, 0.3, 0.2, 0.25, 0.15], dtype=F)
+
+
+def grouped(schedule=None):
+    means, covs = torch.cat([MEANS, -MEANS[:2]]), torch.cat([COVS, COVS[:2]])
+    return GaussianMixture(means, covs, MASS, classes=CLASSES, schedule=schedule or Cosine())
+
+
+@pytest.mark.parametrize("schedule", [Cosine(), Linear(), EDM()])
+def test_a_class_is_the_sum_of_its_components(schedule):
+    data, x, t = grouped(schedule), points(7).requires_grad_(), torch.linspace(0.05, 1, 7, dtype=F)
+    assert data.num_classes == 3
+    alpha, sigma = (scale[:, None, None] for scale in schedule.alpha_sigma(t))
+    cov = alpha[..., None] ** 2 * torch.cat([COVS, COVS[:2]]) + sigma[..., None] ** 2 * torch.eye(2, dtype=F)
+    each = torch.distributions.MultivariateNormal(alpha * data.means, cov).log_prob(x[:, None]).exp() * MASS
+    by_class = torch.stack([each[:, c == CLASSES].sum(1) for c in range(3)], 1)
+    prior = torch.stack([MASS[c == CLASSES].sum() for c in range(3)])
+    assert far(data.log_posterior(x, t), (by_class / by_class.sum(1, keepdim=True)).log()) < 1e-10
+    assert far(data.posterior(x, t), by_class / by_class.sum(1, keepdim=True)) < 1e-13
+    for c in range(4):
+        y = torch.full((7,), c)
+        density = by_class[:, c] / prior[c] if c < 3 else each.sum(1)  # the last label is "any"
+        assert far(data.logp(x, t, y), density.log()) < 1e-10
+        (gradient,) = torch.autograd.grad(data.logp(x, t, y).sum(), x)
+        assert far(data.score(x, t, y), gradient) < 1e-10
+        if c < 3:  # Bayes' rule, density by density and gradient by gradient
+            (of_posterior,) = torch.autograd.grad(data.log_posterior(x, t)[:, c].sum(), x)
+            assert far(data.score(x, t, y), data.score(x, t) + of_posterior) < 1e-10
+            inside = c == CLASSES
+            alone = GaussianMixture(
+                data.means[inside], torch.cat([COVS, COVS[:2]])[inside], MASS[inside] / prior[c], schedule=schedule
+            )
+            assert far(data(x, t, y), alone(x, t)) < 1e-10 and far(data.logp(x, t, y), alone.logp(x, t)) < 1e-12
+    assert torch.equal(data(x, t, torch.full((7,), 3)), data(x, t))
+
+
+def test_a_log_posterior_is_a_number_where_the_posterior_is_zero():
+    data, x = grouped(), torch.tensor([[60.0, 80.0]], dtype=F).requires_grad_()
+    logp = data.log_posterior(x, 0.01)
+    assert (data.posterior(x, 0.01) == 0).any() and torch.isfinite(logp).all() and (logp < -1000).any()
+    assert torch.isfinite(torch.autograd.grad(logp[0, 2], x)[0]).all()
+    assert far(logp.exp().sum(), torch.ones(())) < 1e-12
+
+
+def test_samples_carry_their_class():
+    x, y = grouped().sample(40_000, generator=Rng(3))
+    assert y.dtype == torch.int64 and far(torch.bincount(y) / 40_000, torch.tensor([0.45, 0.3, 0.25])) < 0.01
+    for c in range(3):
+        inside = c == CLASSES
+        assert far(x[y == c].mean(0), MASS[inside] / MASS[inside].sum() @ grouped().means[inside]) < 0.05
+    drawn, own = mixture().sample(1000, generator=Rng(3))
+    again = GaussianMixture(MEANS, COVS, WEIGHTS, classes=torch.arange(3), schedule=Cosine())
+    assert all(torch.equal(a, b) for a, b in zip(again.sample(1000, generator=Rng(3)), (drawn, own), strict=True))
+    assert far(again(drawn, 0.3, own), mixture()(drawn, 0.3, own)) == 0
+
+
+def test_a_low_rank_mixture_has_a_class_for_each_subspace():
+    data = LowRankMixture(basis(3, 8, 2, 4), WEIGHTS, schedule=Cosine())
+    x, y = data.sample(30, generator=Rng(5), t=0.3)
+    assert data.num_classes == 3 and data.posterior(x, 0.3).shape == (30, 3) and int(y.max()) == 2
+    alone = LowRankMixture(data.bases[:1], schedule=Cosine())
+    assert far(data(x, 0.3, torch.zeros(30, dtype=torch.int64)), alone(x, 0.3)) < 1e-12
+    assert torch.equal(data(x, 0.3, torch.full((30,), 3)), data(x, 0.3))
+
+
+def test_digit_gaussians_have_the_moments_of_the_digits():
+    data, digits = digit_gaussians(Cosine(), variance=0.05), datasets.load("digits")
+    x = digits.x[digits.y == 7].flatten(1).double()
+    apart = x - x.mean(0)
+    cov = apart.mT @ apart / (len(x) - 1) + 0.05 * torch.eye(64, dtype=F)
+    assert far(data.means[7], x.mean(0)) < 1e-12
+    assert far((data.axes[7] * data.values[7]) @ data.axes[7].mT, cov) < 1e-12
+    assert data.num_classes == 10 and far(data.log_weights.exp(), torch.full((10,), 0.1, dtype=F)) < 1e-15
+    assert float((data.posterior(digits.x.flatten(1).double(), 0.05).argmax(1) == digits.y).double().mean()) > 0.95
+    assert digit_gaussians(EDM(), dtype=torch.float32)(torch.zeros(2, 1, 8, 8), 0.5).dtype == torch.float32
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_data_on_a_subspace_have_no_density(dtype):
     data = LowRankMixture(basis(2, 6, 2, 6).to(dtype), schedule=Cosine())
@@ -229,6 +310,16 @@ Y = torch.zeros(6, dtype=torch.int64)
         (lambda: GaussianMixture(MEANS, COVS, WEIGHTS[:2], schedule=Cosine()), "weights"),
         (lambda: GaussianMixture(MEANS, COVS, 2 * WEIGHTS, schedule=Cosine()), "weights"),
         (lambda: GaussianMixture(MEANS, COVS, torch.tensor([1.5, -0.5, 0.0]), schedule=Cosine()), "weights"),
+        *(
+            (lambda classes=classes: GaussianMixture(MEANS, COVS, classes=classes, schedule=Cosine()), "classes")
+            for classes in (
+                *([0, 1, 2], torch.tensor([0.0, 1.0, 1.0]), torch.tensor([0, 1]), torch.tensor([[0, 1, 2]])),
+                *(torch.tensor([0, 1, 3]), torch.tensor([1, 2, 1]), torch.tensor([-1, 0, 1]), torch.tensor([0, 2, 2])),
+            )
+        ),
+        (lambda: digit_gaussians(Cosine(), variance=0.0), "variance"),
+        (lambda: digit_gaussians(Cosine(), variance=float("nan")), "variance"),
+        (lambda: grouped()(points(6), 0.5, Y + 4), "y"),  # a component is no label
         (lambda: Gaussian(MEANS, COVS[0], schedule=Cosine()), "mean"),
         (lambda: Gaussian(MEANS[0], COVS, schedule=Cosine()), "cov"),
         (lambda: LowRankMixture(torch.ones(2, 3, 2), schedule=Cosine()), "bases"),

@@ -14,10 +14,12 @@ from denoising.denoisers import add_noise
 from denoising.rng import Rng
 from denoising.schedules import Cosine
 from denoising.zoo import __main__ as command
-from denoising.zoo import recipes, ship
+from denoising.zoo import recipes, ship, tables
 
 NAMES = ["fashion_clf", "fashion_clf_guide", "fashion_clf_noisy", "fashion_judge", "fashion_unet", "fashion_unet_early"]
-NAMES += ["discs_blind", "fashion_blind_10000a", "fashion_blind_10000b"]
+NAMES += ["contours_1_blind", "contours_3_blind", "discs_blind"]
+NAMES += ["fashion_student"]
+NAMES += [f"fashion_blind_{n}{half}" for n in (10, 100, 1000, 10_000) for half in "ab"]
 UNETS, CLASSIFIERS, BLIND = (
     [name for name in zoo.names() if zoo.card(name)["network"] == network]
     for network in ("UNet", "ConvNet", "BiasFreeUNet")
@@ -213,7 +215,7 @@ def test_swapped_checkpoints_are_named(copy):
 
 
 def test_a_damaged_reference_is_named(copy):
-    path = copy / zoo.REFERENCE
+    path = copy / "tables/fashion_reference.safetensors"
     path.write_bytes(flipped(path.read_bytes()))
     for call in (zoo.reference, zoo.reference_features):
         with pytest.raises(ValueError, match=r"fashion_reference.safetensors: expected sha256 .*`git checkout"):
@@ -231,6 +233,63 @@ def test_an_unknown_name_gets_a_hint():
             ValueError, match=r"^name: expected one of .*; got 'fashion_cfl' \(did you mean 'fashion_clf'"
         ):
             call("fashion_cfl")
+
+
+# Tables and starts --------------------------------
+
+
+def test_a_table_is_made_stored_and_read_back(copy, monkeypatch, capsys):
+    made = {"a": torch.arange(6.0).reshape(2, 3).T, "n": torch.tensor(3)}
+    monkeypatch.setitem(tables.TABLES, "small", lambda: made)
+    assert run(monkeypatch, "table", "small") == 0
+    path = copy / "tables" / "small.safetensors"
+    assert capsys.readouterr().out == f"{path}\n"
+    stored = zoo.table("small")
+    assert sorted(stored) == ["a", "n"] and all(torch.equal(stored[key], made[key]) for key in made)
+    entry = json.loads((copy / "MANIFEST.json").read_text())["tables"]["tables/small.safetensors"]
+    assert entry["bytes"] == path.stat().st_size and entry["made_by"] == "python -m denoising.zoo table small"
+    assert zoo.reference().n == 20_000 and not list(copy.rglob("*.part"))  # the other table is as it was
+    path.write_bytes(flipped(path.read_bytes()))
+    with pytest.raises(ValueError, match=r"small.safetensors: expected sha256 .*`git checkout -- data/tables/small"):
+        zoo.table("small")
+    path.unlink()
+    with pytest.raises(FileNotFoundError, match=r"small.safetensors: file is missing"):
+        zoo.table("small")
+    with pytest.raises(ValueError, match=r"^name: expected one of .*did you mean 'fashion_reference'"):
+        tables.make("fashion_referenc")
+    with pytest.raises(ValueError, match=r"MANIFEST.json: expected an entry 'tables/none.safetensors"):
+        zoo.table("none")
+
+
+def test_every_table_is_stored_by_its_command():
+    for name in tables.TABLES:
+        entry = datasets.recorded("tables", f"tables/{name}.safetensors")
+        assert entry["made_by"] == f"python -m denoising.zoo table {name}" and zoo.table(name)
+
+
+def test_every_objective_is_known_and_fits_its_network():
+    fits = {"denoise": "UNet", "classify": "ConvNet", "blind": "BiasFreeUNet"}
+    for recipe in recipes.RECIPES.values():
+        assert recipe.objective in recipes.OBJECTIVES or recipe.objective in recipes.DISTILLATIONS
+        assert recipe.network == fits.get(recipe.objective, recipe.network)
+        assert recipe.start is None or recipe.start in recipes.RECIPES
+
+
+def test_a_recipe_starts_from_given_weights_and_leaves_the_random_state_alone():
+    aware = (("noise_aware", True),)
+    recipe = recipes.Recipe("ConvNet", "fashion-C", 10, 5, 1e-3, 9, options=aware, objective="classify")
+    source, before = zoo.load("fashion_clf"), torch.get_rng_state()
+    own, net = recipe.build().state_dict(), recipe.build(source)
+    assert torch.equal(before, torch.get_rng_state())
+    given = source.state_dict()
+    assert set(given) < set(own) == set(net.state_dict())  # the part that is told the time is new
+    for key, value in net.state_dict().items():
+        assert torch.equal(value, given.get(key, own[key])), key
+    assert not torch.equal(own["head.weight"], given["head.weight"])
+    with torch.no_grad():
+        net.head.weight += 1  # a copy: the source keeps its own
+    assert torch.equal(given["head.weight"], zoo.load("fashion_clf").head.weight)
+    assert all(weight.requires_grad for weight in net.parameters())
 
 
 # The command --------------------------------

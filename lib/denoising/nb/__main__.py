@@ -1,17 +1,18 @@
-"""`python -m denoising.nb store [notebook ...]` and `python -m denoising.nb lab`."""
+"""`python -m denoising.nb store [notebook ...]`, `... lab` and `... scoreboard`."""
 
 import argparse
 import sys
 from pathlib import Path
 
 from denoising.nb.lab import lab
+from denoising.nb.scoreboard import write
 from denoising.nb.store import store
 
 __all__ = ["main"]
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one of the two commands; 0 if all went well."""
+    """Run one of the commands; 0 if all went well."""
     parser = argparse.ArgumentParser(prog="python -m denoising.nb", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     storing = commands.add_parser("store", help="run notebooks from a fresh kernel and store their outputs")
@@ -21,10 +22,14 @@ def main(arguments: list[str] | None = None) -> int:
     opening.add_argument("--author", action="store_true", help="open the originals instead of a copy")
     opening.add_argument("--port", type=int, help="the port to use (default: 8888 or the next free one)")
     opening.add_argument("--no-browser", action="store_true", help="print the address, open no browser")
+    commands.add_parser("scoreboard", help="write every claim of the stored outputs onto one page")
     options = parser.parse_args(arguments)
     try:
         if options.command == "store":
             return 1 if store(options.notebooks, jobs=options.jobs) else 0
+        if options.command == "scoreboard":
+            print(write())
+            return 0
         return lab(author=options.author, port=options.port, browser=not options.no_browser)
     except (FileNotFoundError, ValueError) as error:
         print(error, file=sys.stderr)

@@ -32,11 +32,11 @@ __all__ = [
     "pipeline",
     "reference",
     "reference_features",
+    "table",
 ]
 
 FILES = ("config.json", "diffusion_pytorch_model.safetensors")  # as diffusers' save_pretrained names them
 SCHEDULE = Cosine()  # of every shipped U-Net
-REFERENCE = "tables/fashion_reference.safetensors"
 
 
 def names() -> list[str]:
@@ -54,9 +54,10 @@ def network(kind: str) -> type[nn.Module]:
     """The class of a network by its name; each file is imported only where it is used."""
     from denoising.networks.bias_free import BiasFreeUNet
     from denoising.networks.convnet import ConvNet
+    from denoising.networks.guided_unet import GuidedUNet
     from denoising.networks.unet import UNet
 
-    return {"BiasFreeUNet": BiasFreeUNet, "ConvNet": ConvNet, "UNet": UNet}[kind]
+    return {"BiasFreeUNet": BiasFreeUNet, "ConvNet": ConvNet, "GuidedUNet": GuidedUNet, "UNet": UNet}[kind]
 
 
 def load(name: str) -> nn.Module:
@@ -147,18 +148,25 @@ def classify(x: Tensor, *, net: str = "fashion_judge", batch: int = 100) -> Tens
     return torch.cat([model(part.float().cpu().clamp(-1, 1)).argmax(1) for part in x.split(batch)])
 
 
-def _reference() -> dict[str, Tensor]:
-    from safetensors.torch import load as parse
+def table(name: str) -> dict[str, Tensor]:
+    """Stored results by name, see `denoising.zoo.tables`.
 
-    return parse(datasets.verify(datasets.data_root() / REFERENCE, datasets.recorded("tables", REFERENCE)["sha256"]))
+    Raises:
+        ValueError: if the manifest has no such table, or the file is not what it says.
+        FileNotFoundError: if the file is missing.
+    """
+    key = f"tables/{name}.safetensors"
+    return safetensors.torch.load(
+        datasets.verify(datasets.data_root() / key, datasets.recorded("tables", key)["sha256"])
+    )
 
 
 def reference() -> metrics.Statistics:
     """Mean and covariance of the FD-64 features of all 20 000 pictures of block G."""
-    stored = _reference()
+    stored = table("fashion_reference")
     return metrics.Statistics(stored["mean"], stored["cov"], int(stored["n"]))
 
 
 def reference_features() -> Tensor:
     """FD-64 features of 2000 pictures of block G, 200 per class, (2000, 64), for precision, recall and coverage."""
-    return _reference()["features"].float()
+    return table("fashion_reference")["features"].float()

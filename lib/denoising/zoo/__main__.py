@@ -12,8 +12,9 @@ from pathlib import Path
 import torch
 
 from denoising import datasets, zoo
-from denoising.zoo import recipes, ship
+from denoising.zoo import recipes, ship, tables
 
+NOT_ON_THE_CARD = ("objective", "options", "start", "stop")  # of a recipe; the code that it names says more
 FAST_TOLERANCE = 0.01  # of the recorded loss; other processors round differently
 
 
@@ -72,7 +73,7 @@ def finish(name: str, net: torch.nn.Module, *, seconds: float) -> None:
     """Measure a trained network as it will be shipped, in half precision, and write it with its card."""
     recipe, kind = recipes.RECIPES[name], "cuda" if torch.cuda.is_available() else "cpu"
     _, losses = recipes.run(name, fast=True)
-    entry = {key: value for key, value in asdict(recipe).items() if key not in ("options", "stop")} | {
+    entry = {key: value for key, value in asdict(recipe).items() if key not in NOT_ON_THE_CARD} | {
         "options": dict(recipe.options),
         "steps": recipe.last_step,
         "images": recipe.last_step * recipe.batch,
@@ -83,7 +84,7 @@ def finish(name: str, net: torch.nn.Module, *, seconds: float) -> None:
     entry |= ship.evaluate(net.half().float(), recipe.data)
     print(f"{name}: {entry}\nwritten to {ship.write(name, net, entry)}")
     if name == "fashion_clf":
-        ship.write_reference()
+        tables.make("fashion_reference")
 
 
 def verify() -> int:
@@ -107,7 +108,8 @@ def main() -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("list", help="names and sizes")
     commands.add_parser("verify", help="compare every file with the manifest")
-    commands.add_parser("reference", help="make the reference statistics of FD-64 again")
+    table = commands.add_parser("table", help="make a table of stored results again")
+    table.add_argument("name", choices=sorted(tables.TABLES))
     trained = commands.add_parser("train", help="make a checkpoint again; resumes an interrupted run")
     trained.add_argument("name", choices=sorted(recipes.RECIPES))
     trained.add_argument("--fast", action="store_true", help="only the first steps, compared with the recorded loss")
@@ -123,8 +125,8 @@ def main() -> int:
                     print(f"{name:22} {zoo.card(name)['network']:13} {zoo.card(name)['images']:>9} images")
             case "verify":
                 return verify()
-            case "reference":
-                print(ship.write_reference())
+            case "table":
+                print(tables.make(args.name))
             case "train":
                 return train(args.name, fast=args.fast, runs=args.runs or datasets.data_root().parent / "runs")
             case "export":

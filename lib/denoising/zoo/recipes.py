@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from denoising import datasets, procedural, training, validate, zoo
+from denoising.denoisers import NetworkDenoiser
 from denoising.rng import Rng
 from denoising.schedules import Cosine
+from denoising.zoo import distillation
 
 __all__ = ["RECIPES", "Recipe", "blind_pictures", "run"]
 
@@ -32,6 +35,9 @@ class Recipe:
         ema: decay of the weight average that is shipped; `None` ships the weights themselves.
         weight_decay: of AdamW.
         seed: of the start weights and of everything drawn.
+        objective: one of `OBJECTIVES`.
+        start: checkpoint, or another recipe, whose weights it starts from; what that one lacks keeps its own start. One
+            that is distilled has it as its teacher.
     """
 
     network: str
@@ -45,6 +51,8 @@ class Recipe:
     weight_decay: float = 0.0
     subset: tuple[int, int] | None = None
     options: tuple[tuple[str, Any], ...] = ()
+    objective: str = "denoise"
+    start: str | None = None
 
     @property
     def last_step(self) -> int:
@@ -52,24 +60,22 @@ class Recipe:
 
     def fast(self) -> "Recipe":
         """The first steps only, in small batches: seconds instead of an hour. Its loss is recorded, and CI compares."""
-        return replace(self, stop=FAST_STEPS, batch=32)
+        return replace(self, stop=FAST_STEPS, batch=min(32, self.batch))
 
-    def build(self) -> nn.Module:
-        """The network with its start weights; the global random state is left as it was."""
+    def build(self, start: nn.Module | None = None) -> nn.Module:
+        """The network with its start weights, those of `start` if given; the global random state is left as it was."""
         with torch.random.fork_rng():
             torch.manual_seed(self.seed)
             net = zoo.network(self.network)(**dict(self.options))
+        if start is not None:
+            net.load_state_dict(net.state_dict() | start.state_dict())
         return net.to(memory_format=torch.channels_last)
 
-    def loss(self) -> training.Loss:
-        """The objective on this recipe's data."""
-        if self.network == "BiasFreeUNet":
-            return _blind_loss(self)
-        data = datasets.load(self.data)
-        if self.network == "UNet":
-            return training.denoising_loss(data, Cosine(), batch=self.batch, seed=self.seed)
-        noise = Cosine() if dict(self.options).get("noise_aware") else None
-        return training.classifier_loss(data, batch=self.batch, seed=self.seed, noise=noise)
+    def loss(self, start: nn.Module | None = None) -> training.Loss:
+        """The objective on this recipe's data; a distillation is taught by `start`."""
+        if self.objective in DISTILLATIONS:
+            return DISTILLATIONS[self.objective](self, start)
+        return OBJECTIVES[self.objective](self)
 
 
 def blind_pictures(name: str) -> Tensor:
@@ -77,7 +83,16 @@ def blind_pictures(name: str) -> Tensor:
     return (datasets.load(name).x + 1) / 2
 
 
-def _blind_loss(recipe: Recipe) -> training.Loss:
+def _denoise(recipe: Recipe) -> training.Loss:
+    return training.denoising_loss(datasets.load(recipe.data), Cosine(), batch=recipe.batch, seed=recipe.seed)
+
+
+def _classify(recipe: Recipe) -> training.Loss:
+    noise = Cosine() if dict(recipe.options).get("noise_aware") else None
+    return training.classifier_loss(datasets.load(recipe.data), batch=recipe.batch, seed=recipe.seed, noise=noise)
+
+
+def _blind(recipe: Recipe) -> training.Loss:
     """Mean squared error of the guess of x_0 from x_0 + sigma z, sigma uniform on (0, 1], on pictures in [0, 1].
 
     Source: Kadkhodaie et al. 2024, arXiv 2310.02557, section 2.
@@ -104,11 +119,30 @@ def _blind_loss(recipe: Recipe) -> training.Loss:
     return loss
 
 
+def _fold(recipe: Recipe, teacher: nn.Module) -> training.Loss:
+    guided = NetworkDenoiser(teacher, zoo.SCHEDULE, num_classes=teacher.null_label)
+    return distillation.fold_loss(datasets.load(recipe.data), guided, batch=recipe.batch, seed=recipe.seed)
+
+
+def _halve(recipe: Recipe, teacher: nn.Module, *, steps: int) -> training.Loss:
+    data, noise = datasets.load(recipe.data), zoo.SCHEDULE
+    return distillation.halve_loss(data, teacher, noise, steps=steps, batch=recipe.batch, seed=recipe.seed)
+
+
 FAST_STEPS = 20
 
+OBJECTIVES: dict[str, Callable[[Recipe], training.Loss]] = {"denoise": _denoise, "classify": _classify, "blind": _blind}
+DISTILLATIONS: dict[str, Callable[[Recipe, nn.Module], training.Loss]] = {
+    "fold": _fold,
+    "halve-8": partial(_halve, steps=8),
+    "halve-4": partial(_halve, steps=4),
+}
+
 _unet = Recipe("UNet", "fashion-G", steps=8000, batch=128, lr=2e-3, seed=0, ema=0.999)
-_blind = Recipe("BiasFreeUNet", "fashion-G", steps=3000, batch=32, lr=2e-3, seed=5)
-_clf = Recipe("ConvNet", "fashion-C", steps=2400, batch=100, lr=4e-3, seed=1, ema=0.99, weight_decay=0.05)
+_bias_free = Recipe("BiasFreeUNet", "fashion-G", steps=3000, batch=32, lr=2e-3, seed=5, objective="blind")
+_clf = Recipe(
+    "ConvNet", "fashion-C", steps=2400, batch=100, lr=4e-3, seed=1, ema=0.99, weight_decay=0.05, objective="classify"
+)
 
 RECIPES: dict[str, Recipe] = {
     "fashion_unet": _unet,
@@ -120,12 +154,21 @@ RECIPES: dict[str, Recipe] = {
 }
 # two networks each on N pictures that the other never saw, with starts and batches of their own
 RECIPES |= {
-    f"fashion_blind_{n}{half}": replace(_blind, seed=seed, subset=(first, n))
+    f"fashion_blind_{n}{half}": replace(_bias_free, seed=seed, subset=(first, n))
     for n in (10, 100, 1000, 10_000)
     for half, first, seed in (("a", 0, 5), ("b", 10_000, 6))
 }
 RECIPES |= {
-    f"{data.replace('-', '_')}_blind": replace(_blind, data=data) for data in ("discs", "contours-1", "contours-3")
+    f"{data.replace('-', '_')}_blind": replace(_bias_free, data=data) for data in ("discs", "contours-1", "contours-3")
+}
+# a student of the guided fashion_unet: its two calls in one, then 16 steps in 8, then 8 in 4; only the last is shipped
+_student = Recipe(
+    "GuidedUNet", "fashion-G", steps=1200, batch=16, lr=1e-3, seed=7, ema=0.99, objective="fold", start="fashion_unet"
+)
+RECIPES |= {
+    "fashion_student_fold": _student,
+    "fashion_student_8": replace(_student, steps=800, objective="halve-8", start="fashion_student_fold"),
+    "fashion_student": replace(_student, steps=800, objective="halve-4", start="fashion_student_8"),
 }
 
 
@@ -150,12 +193,18 @@ def run(
     """
     recipe = RECIPES[validate.choice("name", name, RECIPES)]
     recipe = recipe.fast() if fast else recipe
-    net = recipe.build()
+    start = None
+    if recipe.start in zoo.names():
+        start = zoo.load(recipe.start)
+    elif recipe.start:  # not shipped: trained first, or read back from its own state if it is done
+        before = state.parent.parent / recipe.start / state.name if state else None
+        start, _ = run(recipe.start, fast=fast, state=before, accelerator=accelerator, progress=progress)
+    net = recipe.build(start)
     ema = training.EMA(net, recipe.ema) if recipe.ema else None
     losses = []
     steps = training.fit(
         net,
-        recipe.loss(),
+        recipe.loss(start),
         steps=recipe.steps,
         stop=recipe.last_step,
         lr=recipe.lr,

@@ -9,13 +9,13 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from denoising import datasets, metrics, procedural, samplers, zoo
+from denoising import datasets, guidance, metrics, procedural, samplers, zoo
 from denoising.denoisers import Denoiser, NetworkDenoiser, add_noise
 from denoising.rng import Rng
 from denoising.schedules import Cosine
-from denoising.zoo import recipes
+from denoising.zoo import distillation, recipes
 
-__all__ = ["draw", "evaluate", "noise_quartiles", "write", "write_reference"]
+__all__ = ["draw", "evaluate", "noise_quartiles", "student_and_teacher", "write", "write_table"]
 
 SAMPLES, CALLS = 5000, 20  # of the Fréchet distance on a model card
 # Most pixels of the data are exactly -1. A sampler ends a hair above, and the metric features see that haze: the card
@@ -54,6 +54,8 @@ def evaluate(net: nn.Module, data: str = "fashion-G") -> dict:
     """The numbers of a model card, on block T (or fresh pictures, if `data` are made by a formula) and on samples."""
     if isinstance(net, zoo.network("BiasFreeUNet")):
         return _evaluate_blind(net, data)
+    if isinstance(net, zoo.network("GuidedUNet")):
+        return _evaluate_student(net)
     test = datasets.load("fashion-T")
     if not hasattr(net, "null_label"):
         noise_aware = net.config.noise_aware
@@ -102,6 +104,50 @@ def _evaluate_blind(net: nn.Module, data: str, n: int = 500) -> dict:
     return {"test_mse": error, "n": n}
 
 
+def student_and_teacher(net: nn.Module, *, n: int, steps: tuple[int, ...], w: float = 1.0) -> dict[str, Tensor]:
+    """Images of a distilled student in 4 steps, and of its guided teacher, from the same noise and labels.
+
+    Args:
+        net: the student.
+        n: images.
+        steps: of the teacher; each takes two calls a step.
+        w: strength in the student's convention.
+    Returns:
+        "student-4" and "teacher-N" for each N of `steps`, each (n, 1, 32, 32) in [-1, 1], by DDIM on equal steps of t.
+    """
+    y, noise = torch.arange(n) % 10, torch.randn((n, 1, 32, 32), generator=Rng(0).spawn("samples"))
+    teacher = guidance.ClassifierFree(zoo.denoiser("fashion_unet"), guidance.strength_of_w(w))
+    student = distillation.student_at(net, w, zoo.SCHEDULE, num_classes=net.null_label)
+    runs = {"student-4": (student, 4)} | {f"teacher-{number}": (teacher, number) for number in steps}
+    return {
+        key: samplers.sample(samplers.ddim, model, noise, samplers.grid(zoo.SCHEDULE, number), y=y).clamp(-1, 1)
+        for key, (model, number) in runs.items()
+    }
+
+
+def _evaluate_student(net: nn.Module, n: int = 500) -> dict:
+    images, y = student_and_teacher(net, n=n, steps=(4, 32)), torch.arange(n) % 10
+    test = datasets.load("fashion-T")
+    # as many of each class as the samples have: chance differences in number would raise the floor
+    real = torch.cat([test.x[test.y == label][: n // 10] for label in range(10)])
+    few = student_and_teacher(net, n=20, steps=(32,))
+    return {
+        "fd64": {
+            key: round(metrics.frechet_distance(zoo.features(x), zoo.reference()), 4) for key, x in images.items()
+        },
+        "fd64_floor": round(metrics.frechet_distance(zoo.features(real), zoo.reference()), 4),
+        "judge_accuracy": {key: round(float((zoo.classify(x) == y).double().mean()), 4) for key, x in images.items()},
+        "n": n,
+        "sampler": "DDIM, equal steps of t, w = 1; the teacher is the guided fashion_unet, two calls a step",
+        "rmse_to_teacher_32": {
+            key: round(float((x - images["teacher-32"]).square().mean().sqrt()), 5)
+            for key, x in images.items()
+            if key != "teacher-32"
+        },
+        "rmse_of_20": round(float((few["student-4"] - few["teacher-32"]).square().mean().sqrt()), 5),
+    }
+
+
 def _replace(path: Path, data: bytes) -> None:
     """Write a file whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -147,16 +193,11 @@ def write(name: str, net: nn.Module, entry: dict) -> Path:
     return folder
 
 
-def write_reference() -> Path:
-    """Store the FD-64 statistics of block G, and the features of 200 of its pictures per class."""
-    data = datasets.load("fashion-G")
-    features = zoo.features(data.x)
-    stored = metrics.statistics(features)
-    few = torch.cat([torch.nonzero(data.y == label)[:200, 0] for label in range(10)])
-    blob = save({"mean": stored.mean, "cov": stored.cov, "n": torch.tensor(stored.n), "features": features[few].half()})
-    path = datasets.data_root() / zoo.REFERENCE
-    _replace(path, blob)
-    entry = {"sha256": hashlib.sha256(blob).hexdigest(), "bytes": len(blob)}
-    entry["made_by"] = "python -m denoising.zoo reference"
-    _update_manifest("tables", zoo.REFERENCE, entry)
-    return path
+def write_table(name: str, tensors: dict[str, Tensor], *, made_by: str) -> Path:
+    """Put results that are too slow to compute live into data/tables/NAME.safetensors and the manifest."""
+    blob = save({key: value.contiguous() for key, value in tensors.items()})
+    key = f"tables/{name}.safetensors"
+    _replace(datasets.data_root() / key, blob)
+    entry = {"sha256": hashlib.sha256(blob).hexdigest(), "bytes": len(blob), "made_by": made_by}
+    _update_manifest("tables", key, entry)
+    return datasets.data_root() / key
