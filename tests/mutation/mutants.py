@@ -1,8 +1,8 @@
 """All mutants, in the order of the numbers that `run.py --only` takes."""
 
 from mutant import Mutant
-from of_classify import CLASSIFY
-from of_guidance import CHECKS_41, CLASSES, CLOSED_FORMS, GRID, GUIDANCE
+from of_classify import CHECKS_53, CLASSIFY, ERRORS
+from of_guidance import CHECKS_41, CLASSES, CLEAN_CLASSIFIER, CLOSED_FORMS, DISTILLATION, GRID, GUIDANCE
 from of_library import (
     BIAS_FREE,
     DENOISERS,
@@ -40,7 +40,11 @@ MUTANTS = [
     *CLOSED_FORMS,
     *CHECKS_41,
     *GRID,
+    *CLEAN_CLASSIFIER,
+    *DISTILLATION,
     *CLASSIFY,
+    *ERRORS,
+    *CHECKS_53,
     *SCENES,
     *NOTEBOOKS,
 ]

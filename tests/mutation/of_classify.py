@@ -39,3 +39,31 @@ CLASSIFY = library(
     ("if keep[-1] != 1 or", "if keep[-1] < 1 or", "test_bad_schedules_are_named"),
     ("known + 1)", "known)", "test_null_label_is_a_class_too"),
 )
+
+ERRORS = library(
+    "zoo/errors",
+    "tests/unit/test_tables.py",
+    (
+        "data.y[some], data.classes)",
+        "data.y[: len(some)], data.classes)",
+        "TestFashionErrors::test_pictures_take_the_classes_in_turn",
+    ),
+    (
+        '.mean"].double()[:, None] + ',
+        '.mean"].double()[:, None] - ',
+        "TestFashionErrors::test_a_restored_table_is_what_the_network_says",
+    ),
+    ("return x / 2", "return x * 2", "TestFashionErrors::test_shifts_keep_shape_and_range"),
+    (
+        '.spawn("fashion_errors", shift)',
+        '.spawn("fashion_errors")',
+        "TestFashionErrors::test_a_restored_table_is_what_the_network_says",
+    ),
+)
+
+CHECKS_53 = library(
+    "checks/diffusion_classifier",
+    "tests/checks/test_diffusion_classifier.py",
+    ("    _same_noise(name, net,", "    0 and _same_noise(name, net,", "test_wrong_races_are_named"),
+    ("require(calls == want,", "require(True,", "test_wrong_races_are_named"),
+)

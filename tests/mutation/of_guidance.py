@@ -1,6 +1,6 @@
 """Breakages of guidance, of classes in mixtures, and of what is stored."""
 
-from mutant import library
+from mutant import Mutant, library
 
 GUIDANCE = [
     *library(
@@ -283,3 +283,142 @@ GRID = library(
         "TestGuidanceGrid::test_a_sample_is_made_again_from_its_noise_and_label",
     ),
 )
+
+CLEAN_CLASSIFIER = [
+    *library(
+        "networks/lora",
+        "tests/unit/test_lora.py",
+        (
+            "nn.Softplus(beta))",
+            "nn.Softplus())",
+            "test_softplus_is_within_log_2_over_beta_of_relu_and_the_original_is_untouched",
+        ),
+        (
+            "    model = copy.deepcopy(model)\n    places = [(parent, name) for",
+            "    places = [(parent, name) for",
+            "test_softplus_is_within_log_2_over_beta_of_relu_and_the_original_is_untouched",
+        ),
+        (
+            "self.conv.weight.requires_grad_(False)",
+            "self.conv.weight.requires_grad_(True)",
+            "test_the_first_gradient_reaches_up_and_not_the_frozen_weight",
+        ),
+        (
+            "conv.weight.new_zeros(",
+            "conv.weight.new_ones(",
+            "test_an_adapted_network_begins_as_the_original_and_only_adapter_and_biases_are_trained",
+        ),
+        (
+            "self.conv.weight + (self.up @ self.down)",
+            "self.conv.weight - (self.up @ self.down)",
+            "test_a_trained_layer_equals_the_merged_convolution",
+        ),
+        (
+            "conv.bias, conv.stride, conv.padding",
+            "conv.bias, 1, conv.padding",
+            "test_an_adapted_network_begins_as_the_original_and_only_adapter_and_biases_are_trained",
+        ),
+        (
+            "copy.deepcopy(model).eval().requires_grad_(False)",
+            "copy.deepcopy(model).train().requires_grad_(False)",
+            "test_the_norms_of_an_adapted_network_are_trained_but_their_averages_stand",
+        ),
+        (
+            'count("n", n) - 1e-9) - 1',
+            'count("n", n) + 1e-9) - 1',
+            "test_the_ranges_of_the_experts_cover_every_row_once",
+        ),
+        ("return net.requires_grad_(False)", "return net", "test_fit_trains_the_adapter_alone_and_lowers_the_loss"),
+    ),
+    *library(
+        "zoo/experts",
+        "tests/unit/test_tables.py",
+        (
+            "(sigma_u / sigma) ** 2)",
+            "(sigma_u / sigma))",
+            "TestFashionGuides::test_the_mean_is_shifted_by_the_variance_of_the_step",
+        ),
+        (
+            "F.softplus(norm(conv(x)), beta)",
+            "F.softplus(norm(conv(x)))",
+            "TestFashionGuides::test_softplus_tends_to_the_classifier",
+        ),
+    ),
+    *library(
+        "networks/digit_net",
+        "tests/unit/test_digit_net.py",
+        (
+            "t.to(x)[:, None].expand_as(x)",
+            "t.to(x)[0].expand_as(x)",
+            "test_a_noise_aware_one_uses_the_time_of_each_item",
+        ),
+        (
+            "layer.weight[0].numel() ** -0.5",
+            "layer.weight[0].numel() ** -0.5 * torch.rand(())",
+            "test_size_and_repeatable_start",
+        ),
+    ),
+    *library(
+        "checks/clean_classifier",
+        "tests/checks/test_clean_classifier.py",
+        ("require(relus[0] == 3,", "require(relus[0] >= 0,", "test_wrong_swaps_are_named"),
+        ("all(m.beta == beta for m in soft)", "all(m.beta for m in soft)", "test_wrong_swaps_are_named"),
+        ("require(not memory,", "require(True or memory,", "test_wrong_swaps_are_named"),
+        ('(before - product.view_as(before), "the sign"),', "", "test_wrong_adapters_are_named"),
+        ("require(torch.equal(start, before),", "require(start is not None,", "test_wrong_adapters_are_named"),
+    ),
+]
+
+DISTILLATION = [
+    Mutant(
+        "lib/denoising/zoo/distillation.py",
+        "strength_of_w(0) + w.view",
+        "strength_of_w(-1) + w.view",
+        ("tests/unit/test_distillation.py",),
+    ),  # w for s
+    Mutant(
+        "lib/denoising/zoo/distillation.py",
+        "ratio = sigma_end / sigma\n",
+        "ratio = sigma / sigma_end\n",
+        ("tests/unit/test_distillation.py",),
+    ),
+    Mutant(
+        "lib/denoising/zoo/distillation.py",
+        "half, guess(half, middle), middle",
+        "half, guess(x, middle), middle",
+        ("tests/unit/test_distillation.py",),
+    ),  # the second guess at the first state
+    Mutant(
+        "lib/denoising/zoo/distillation.py",
+        "(place - 1) / steps",
+        "place / steps - 0.5 / steps",
+        ("tests/unit/test_distillation.py",),
+    ),  # half of the step
+    Mutant(
+        "lib/denoising/zoo/distillation.py",
+        "torch.maximum(alpha, sigma)",
+        "torch.minimum(alpha, sigma)",
+        ("tests/unit/test_distillation.py",),
+    ),
+    Mutant(
+        "lib/denoising/zoo/distillation.py", "if net is teacher:", "if False:", ("tests/unit/test_distillation.py",)
+    ),
+    Mutant(
+        "lib/denoising/networks/guided_unet.py",
+        "    nn.init.zeros_(layer.weight)\n",
+        "",
+        ("tests/unit/test_distillation.py",),
+    ),  # the start is not the teacher
+    Mutant(
+        "lib/denoising/networks/guided_unet.py",
+        "(2 * W_MAX) * waves",
+        "(0.5 * W_MAX) * waves",
+        ("tests/unit/test_distillation.py",),
+    ),  # both ends look alike
+    Mutant(
+        "lib/denoising/zoo/recipes.py",
+        "state.parent.parent / recipe.start / state.name",
+        "state.parent / state.name",
+        ("tests/unit/test_distillation.py",),
+    ),  # rounds share one state
+]

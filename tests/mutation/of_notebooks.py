@@ -420,4 +420,77 @@ NOTEBOOKS = [
             '"C^α, α = {a}": (zoo.load(f"contours_{a}_blind"), clouds[1]',
         ),  # the wrong pictures
     ),
+    *notebook(
+        "5-classification/5.3-diffusion-classifier",
+        (
+            "return (errors.mean(2).argmin(1) == labels)",
+            "return (errors.mean(2).argmax(1) == labels)",
+        ),  # the worst label wins
+        ("0 * K + 10, batch=5000)", "K, batch=5000)"),  # a class where the null label should be
+        ("permuted = right(table.roll(1, 1))", "permuted = right(table.roll(10, 1))"),  # nothing is permuted
+        ("classify.Draws(shared.t, noise(source))", "shared"),  # the bug repaired: nothing is lost
+        (
+            "classify.Draws(when[c], noise(free))",
+            "classify.Draws(when[0], noise(free))",
+        ),  # the time is shared after all
+        ("shared.t > 0.9", "shared.t < 0.1"),  # the wrong end
+        ('fit(eps_loss, 1500, "eps")', 'fit(eps_loss, 1500, "v")'),  # a prediction of noise read as v
+        ("stages, keep = (2, 8, 32), (5, 2, 1)", "stages, keep = (1, 2, 32), (3, 2, 1)"),  # greedy
+        (
+            "classify.Draws(drawn.t, drawn.eps[:20])",
+            "classify.Draws(drawn.t, drawn.eps[20:40])",
+        ),  # other noise than stored
+        ("classify.Draws(drawn.t, eps[[i]])", "classify.Draws(drawn.t, drawn.eps[[i]])"),  # the noise is not fresh
+        ("full[:100, :, :8]", "full[100:, :, :8].flip(1)"),  # the labels reversed
+    ),
+    *notebook(
+        "4-guidance/4.4-half-the-cost",
+        # digits
+        ("cosine(c, d), (a - b)", "cosine(a, b), (a - b)"),  # no noise space
+        ("lambda x: (x - full).square()", "lambda x: (x - start).square()"),  # error to the noise
+        ("guidance.within(4.0, lo, hi)", "guidance.within(4.0, 1 - hi, 1 - lo)"),  # early for late
+        ('threshold=0.99, space="eps"', 'threshold=0.99, space="x0"'),  # the trap is closed
+        ("counted.items / len(x)", "counted.calls / len(x)"),  # counts calls, not rows
+        (
+            "self.u[k] + 4.0 * (self.c[k] - self.u[k])",
+            "self.u[k] + 4.0 * (self.u[k] - self.c[k])",
+        ),  # away from the class
+        ("for k, u in enumerate(run.u)", "for k, u in enumerate(run.c)"),  # fits the branch that is known
+        # ring
+        ("cfg(ring, guidance.strength_of_w(w)) if", "cfg(ring, float(w)) if"),  # (1 + w) read as s
+        (
+            "ring(distillation.ddim_step(noise, at, ring(at, t, kind), t, 0.625), 0.625, kind)",
+            "target",
+        ),  # no control left
+        ("steps=k, batch=192", "steps=2 * k, batch=192"),  # trained on another grid
+        ("(x - goal[w]).norm", "(x - goal[0]).norm"),  # compares with another strength
+        ("3, 4, at=w) / errors", "3, 4) / errors"),  # never asks for the wrong strength
+        (
+            'students[f"student-{k}"] = distillation.fitted(copy.deepcopy(teacher).requires_grad_(), loss, steps=400',
+            'students[f"student-{k}"] = distillation.fitted(copy.deepcopy(teacher).requires_grad_(), loss, steps=1',
+        ),  # stage two left out
+        # images
+        ("guidance.within(3.0, 0.0, 0.3)", "guidance.within(3.0, 0.3, 1.0)"),  # early for late
+        ("cfg(unet, 2)", "cfg(unet, 1)"),  # a teacher without guidance
+    ),
+    *notebook(
+        "4-guidance/4.3-clean-classifier",
+        ("clean(digits(x, t))", "clean(digits(x, t / 4))"),  # the guess of another noise level
+        ("(guess == y).float() - sure)", "(guess == y).float() + sure)"),  # ECE adds what it should compare
+        ("zip(x.split(N), y.split(N))", "zip(x.split(N), (y + 1).split(N))"),  # the next digit's labels
+        ("g = torch.autograd.grad(guide(z, t, y).sum(), z)[0]", "g = -torch.autograd.grad(guide(z, t, y).sum(), z)[0]"),
+        ("s * (small + bump", "s * (small.sqrt() + bump"),  # standard deviation for variance
+        ('"x0": guess, ', '"x0": x, '),  # the gradient at x_t under the other name
+        (
+            "ratio * shrink, alpha_u * added / sigma**2",
+            "ratio, alpha_u * added / sigma**2",
+        ),  # keep without its shrinkage
+        ("(tau2 * f).logsumexp(1)", "f.logsumexp(1)"),  # both temperatures 1
+        ("return answers[rows], noisy(", "return answers[rows.flip(0)], noisy("),  # the answers to other pictures
+        ("nets[lora.expert_index(float(t[0]), len(nets))]", "nets[-1 - lora.expert_index(float(t[0]), len(nets))]"),
+        ('five("own")', 'five("own", pixels)'),
+        ('"smooth": lora.softplus_swap(clean, 3)', '"smooth": lora.softplus_swap(clean, 1000)'),
+        ("torch.nn.Softplus(beta))", "torch.nn.Softplus())"),
+        ("torch.zeros(conv.out_channels * k, rank * k)", "torch.ones(conv.out_channels * k, rank * k)"),
+    ),
 ]
