@@ -37,6 +37,8 @@ myst_heading_anchors = 3
 default_role = "literal"  # our docstrings write code between single backticks
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
+suppress_warnings = ["ref.python"]  # fields of several records share their names
+napoleon_use_ivar = True  # fields of a record are described once, with the record
 
 html_theme = "sphinx_book_theme"
 html_theme_options = {
@@ -46,6 +48,7 @@ html_theme_options = {
     "pygments_light_style": "a11y-high-contrast-light",
     "pygments_dark_style": "a11y-high-contrast-dark",
 }
+html_context = {"default_mode": "auto"}  # light or dark, as the reader's system
 html_copy_source = False
 html_static_path = ["static"]
 html_css_files = ["site.css"]

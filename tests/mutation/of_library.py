@@ -230,3 +230,20 @@ PROCEDURAL = library(
     ),
     ("(place - column) ** 2", "(place - row) ** 2", "test_a_disc_is_where_it_says"),
 )
+
+GENERALISATION = library(
+    "checks/generalisation",
+    "tests/checks/test_generalisation.py",
+    ("want = lam / (lam + sigma**2)\n", "want = lam / (lam + sigma)\n", "test_the_solutions_pass"),
+    (
+        "top, error = 0.09 * (size + noise), 0.09 * size + 0.49 * noise",
+        "top, error = 0.09 * (size + noise), 0.09 * size + 0.09 * noise",
+        "test_the_solutions_pass",
+    ),
+    ("abs(a - b) < 0.05 * abs(b)", "abs(a - b) < 5 * abs(b)", "test_the_solutions_pass"),
+    (
+        "shrink, shrink, x.clone(), sigma, 0) == 0",
+        "shrink, shrink, x.clone(), sigma, 0) >= 0",
+        "test_wrong_variances_are_named",
+    ),
+)

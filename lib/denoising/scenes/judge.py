@@ -72,7 +72,7 @@ def attr_acc(readings: Readings, captions: Wanted) -> float:
 
     Args:
         readings: what each picture shows, from `read_scenes`.
-        captions: texts, `Caption`s, or token ids (N, 12); a word left out is fulfilled by anything.
+        captions: texts, `Caption` records, or token ids (N, 12); a word left out is fulfilled by anything.
     Raises:
         ValueError: if the numbers differ, a caption cannot be read, or no caption names an object.
     """
