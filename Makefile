@@ -12,7 +12,7 @@ FREEZE := $(PY) -m pip freeze --all --exclude pip --exclude-editable
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help env lab site test store scoreboard zoo bench mutants constraints clean FORCE
+.PHONY: help env lab site hub assignments test store scoreboard zoo bench mutants constraints clean FORCE
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -56,7 +56,7 @@ $(STAMP): pyproject.toml constraints.txt
 env: $(STAMP) ## make the environment in .venv and nothing else; PYTHON=python3.12 names another Python
 
 constraints: $(STAMP) ## write the versions installed in .venv, with all extras, to constraints.txt
-	@$(PY) -m pip install -q -c constraints.txt -e '.[test,site]' || $(pip_failed)
+	@$(PY) -m pip install -q -c constraints.txt -e '.[test,site,classroom]' || $(pip_failed)
 	@echo '# The exact versions the course was tested with (Linux, Python 3.11). Written by `make constraints`.' > .venv/new
 	@$(FREEZE) > .venv/frozen && sed 's/+.*//' .venv/frozen >> .venv/new && mv .venv/new constraints.txt
 
@@ -69,9 +69,18 @@ clean: ## remove the environment and the caches; your notebooks and trainings st
 lab: $(STAMP) ## open the course on your own copy; PORT=8890 chooses the port, AUTHOR=1 opens the originals
 	@$(PY) -m denoising.nb lab $(if $(PORT),--port $(PORT)) $(if $(filter-out 0,$(AUTHOR)),--author)
 
-site: $(STAMP) ## build the course as a web book in docs/_build/html, from what is stored
+site: $(STAMP) ## build the course as a web book in docs/_build/html, from what is stored; INSTRUCTOR=1 adds the answer keys
 	@$(PY) -c 'import myst_nb, selenium' 2>/dev/null || $(PY) -m pip install -q -c constraints.txt -e '.[site]' || $(pip_failed)
-	@$(PY) -m sphinx -q -W --keep-going -c docs . docs/_build/html && echo "open docs/_build/html/index.html"
+	@book=$(if $(filter-out 0,$(INSTRUCTOR)),instructor,html); \
+	$(PY) -m sphinx -q -W --keep-going -t $$book -c docs . docs/_build/$$book && echo "open docs/_build/$$book/index.html"
+
+hub: $(STAMP) ## start JupyterHub for a class on this machine (classroom/README.md); PORT=8000 chooses the port
+	@$(PY) -c 'import jupyterhub, nbgrader, pamela' 2>/dev/null || $(PY) -m pip install -q -c constraints.txt -e '.[classroom]' || $(pip_failed)
+	@$(PY) classroom/room.py && DENOISING_PORT=$(or $(PORT),8000) exec $(PY) -m jupyterhub -f classroom/jupyterhub_config.py
+
+assignments: $(STAMP) ## make the graded assignments of all lessons in classroom/course; NB=1.1 makes that one
+	@$(PY) -c 'import nbgrader' 2>/dev/null || $(PY) -m pip install -q -c constraints.txt -e '.[classroom]' || $(pip_failed)
+	@$(PY) -m denoising.classroom assignments $(NB)
 
 # Proving -------------------------------------------------------------------------------------------------------------
 
@@ -96,7 +105,7 @@ test: $(STAMP) ## run every test, then every notebook; NB=1.1 runs that notebook
 	  report="$$report$$(printf '%5d s  %-10s %s' $$(( $$(date +%s) - start )) "$$name" "$$verdict")\n"; }; \
 	layer lint $(PY) -m ruff check .; \
 	layer format $(PY) -m ruff format --check .; \
-	layer tests $(PYTEST) -rs -n $(WORKERS) --doctest-modules tests lib/denoising; \
+	layer tests $(PYTEST) -rs -n $(WORKERS) --dist loadgroup --doctest-modules tests lib/denoising; \
 	layer notebooks $(PYTEST) --nbval -n $(WORKERS) notebooks; \
 	printf '\n== make test: %s s\n%b' $$(( $$(date +%s) - began )) "$$report"; \
 	[ -z "$$failed" ] && echo "All layers passed." || { echo "Failed:$$failed" >&2; exit 1; }

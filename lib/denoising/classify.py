@@ -37,7 +37,10 @@ class Draws:
 
 @dataclass(frozen=True)
 class Result:
-    """Surviving labels, (B,); rows sent to the denoiser, an image; their errors, (B, K, N), NaN where none was sent."""
+    """Surviving labels, (B,), or captions, (B, L); rows sent to the denoiser, an image; their errors, (B, K, N).
+
+    The error is NaN where no row was sent.
+    """
 
     prediction: Tensor
     calls: float
@@ -88,7 +91,14 @@ def draws(
 
 
 def error_table(
-    denoiser: Denoiser, x: Tensor, draws: Draws, classes: Tensor, *, batch: int = 1024, loss: str = "l2"
+    denoiser: Denoiser,
+    x: Tensor,
+    draws: Draws,
+    classes: Tensor,
+    *,
+    own: bool = False,
+    batch: int = 1024,
+    loss: str = "l2",
 ) -> Tensor:
     """Errors of the noise guessed under each class, from the same noisy pictures for all of them.
 
@@ -96,7 +106,8 @@ def error_table(
         denoiser: called as `denoiser(x, t, y)`.
         x: clean images, (B, ...), float.
         draws: N times and noises, shared by all classes.
-        classes: labels to compare, (K,), int64.
+        classes: labels to compare, (K,), int64; or captions, (K, L), for a denoiser that is told captions.
+        own: each image has candidates of its own: `classes` is (B, K) or (B, K, L).
         batch: most rows in one call.
         loss: "l2", the squared error |eps - eps_hat|^2 that the posterior needs, or "l1"; summed over pixels.
     Returns:
@@ -104,8 +115,15 @@ def error_table(
     Raises:
         ValueError: if there is no class, a label is out of range, or shapes disagree.
     """
-    classes = _classes(denoiser, classes)
-    return _fill(denoiser, x, draws, classes.expand(len(x), -1), range(len(draws)), batch, loss)
+    if own:
+        if not isinstance(classes, Tensor) or classes.ndim < 2 or len(classes) != len(x):
+            got = tuple(classes.shape) if isinstance(classes, Tensor) else classes
+            raise ValueError(f"classes: expected a list for each of {len(x)} images, (B, K, ...), got {got!r}")
+        asked = _classes(denoiser, classes.flatten(0, 1)).unflatten(0, classes.shape[:2])
+    else:
+        classes = _classes(denoiser, classes)
+        asked = classes.expand(len(x), *classes.shape)
+    return _fill(denoiser, x, draws, asked, range(len(draws)), batch, loss)
 
 
 def scores(table: Tensor, *, log_prior: Tensor | None = None, width: float = WIDTH) -> Tensor:
@@ -196,9 +214,13 @@ def _spread(n: int) -> Tensor:
 
 
 def _classes(denoiser: Denoiser, classes: Tensor) -> Tensor:
-    if not isinstance(classes, Tensor) or classes.ndim != 1 or not len(classes):
+    if not isinstance(classes, Tensor) or not 1 <= classes.ndim <= 2 or not len(classes):
         got = f"shape {tuple(classes.shape)}" if isinstance(classes, Tensor) else f"{classes!r}"
-        raise ValueError(f"classes: expected a vector of at least one label, got {got}")
+        raise ValueError(f"classes: expected at least one label, (K,), or caption, (K, L), got {got}")
+    if classes.ndim == 2:
+        if classes.dtype != torch.int64:
+            raise ValueError(f"classes: expected int64 token ids, got {classes.dtype}")
+        return classes  # the network reads them and names what it cannot read
     known = getattr(denoiser, "num_classes", None)  # the null label, num_classes, is a legal question
     return validate.labels(classes, batch=len(classes), classes=math.inf if known is None else known + 1)
 
@@ -226,7 +248,7 @@ def _best(alive: Tensor, mean: Tensor, k: int) -> Tensor:
 def _fill(
     denoiser: Denoiser, x: Tensor, draws: Draws, asked: Tensor, span: range, batch: int = 1024, loss: str = "l2"
 ) -> Tensor:
-    """Errors of a span of draws for the labels `asked`, (B, k), of each image: (B, k, len(span))."""
+    """Errors of a span of draws for the labels or captions `asked`, (B, k, ...), of each image: (B, k, len(span))."""
     validate.choice("loss", loss, ("l1", "l2"))
     b, k, n = len(validate.finite("x", x)), asked.shape[1], len(draws)
     t, eps = draws.t, draws.eps
@@ -241,7 +263,7 @@ def _fill(
         i, j = pairs // len(span), span.start + pairs % len(span)
         x0, time = x[i], t[i, j]
         xt = add_noise(denoiser.schedule, x0, time, eps[i, j].to(x))  # noised once, shown to every class
-        guess = denoiser(xt.repeat_interleave(k, 0), time.repeat_interleave(k), asked[i.to(asked.device)].flatten())
+        guess = denoiser(xt.repeat_interleave(k, 0), time.repeat_interleave(k), asked[i.to(asked.device)].flatten(0, 1))
         # eps - eps_hat = (alpha / sigma) (x0_hat - x0): no difference of two noises that are nearly equal
         off = (guess.unflatten(0, (-1, k)) - x0[:, None]).double().flatten(2)
         ratio = denoiser.schedule.lam(time).exp().to(off.device)[:, None]

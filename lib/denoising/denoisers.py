@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from denoising import validate
 from denoising.schedules import Schedule
 
-__all__ = ["Counted", "Denoiser", "NetworkDenoiser", "add_noise", "from_x0", "to_x0"]
+__all__ = ["CaptionDenoiser", "Counted", "Denoiser", "NetworkDenoiser", "add_noise", "from_x0", "to_x0"]
 
 PREDICTIONS = ("eps", "score", "v", "x0")
 
@@ -154,17 +154,42 @@ class NetworkDenoiser(Denoiser):
         """The raw output, in x's dtype; the network itself works in its own."""
         weight = next(iter(self.net.parameters()), x) if isinstance(self.net, nn.Module) else x
         timestep = (t * self.num_timesteps - 1).to(weight).expand(len(x))
-        if self.num_classes:
-            null = torch.full((len(x),), self.num_classes)
-            y = null if y is None else validate.labels(y, batch=len(x), classes=self.num_classes + 1)
-            y = y.to(weight.device)
-        elif y is not None:
-            raise ValueError("y: this network knows no labels; leave y out")
-        out = self.net(x.to(weight), timestep, y)
+        y = self._condition(y, len(x))
+        out = self.net(x.to(weight), timestep, y if y is None else y.to(weight.device))
         out = getattr(out, "sample", out)
         if out.shape != x.shape:  # it would broadcast to a wrong answer
             raise ValueError(f"net: expected an output shaped like x {tuple(x.shape)}, got {tuple(out.shape)}")
         return out.to(x)
+
+    def _condition(self, y: Tensor | None, batch: int) -> Tensor | None:
+        """What the network is told of the items: their labels, checked; the null label for `None`."""
+        if self.num_classes:
+            if y is None:
+                return torch.full((batch,), self.num_classes)
+            return validate.labels(y, batch=batch, classes=self.num_classes + 1)
+        if y is not None:
+            raise ValueError("y: this network knows no labels; leave y out")
+        return None
+
+
+class CaptionDenoiser(NetworkDenoiser):
+    """A network that is told a caption instead of a label, as a denoiser.
+
+    y is what the network's `context` takes: token ids (B, L), int64, or word vectors (B, L, width); `None` is the null
+    caption. The network raises a ValueError for captions that it cannot read.
+
+    Args:
+        net: a `networks.text_unet.TextUNet`.
+        schedule: the one it was trained with.
+    """
+
+    def __init__(self, net: nn.Module, schedule: Schedule):
+        super().__init__(net, schedule, predicts="v")
+
+    def _condition(self, y: Tensor | None, batch: int) -> Tensor | None:
+        if y is not None and len(y) != batch:
+            raise ValueError(f"y: expected a caption for each of {batch} items, got {len(y)}")
+        return y
 
 
 class Counted(Denoiser):

@@ -24,7 +24,21 @@ from denoising.denoisers import add_noise, from_x0
 from denoising.rng import Rng
 from denoising.schedules import Schedule
 
-__all__ = ["EMA", "Loss", "Step", "classifier_loss", "denoising_loss", "fit", "learning_rate", "minibatch"]
+__all__ = [
+    "EMA",
+    "Loss",
+    "Step",
+    "classifier_loss",
+    "denoising_loss",
+    "fit",
+    "guess_and_v",
+    "learning_rate",
+    "minibatch",
+    "resume_state",
+    "save_state",
+    "share",
+    "stratified_times",
+]
 
 
 @dataclass(frozen=True)
@@ -86,7 +100,24 @@ def minibatch(n: int, batch: int, step: int, seed: int) -> Tensor:
     return order[place * batch : (place + 1) * batch]
 
 
-def _share(parts: tuple[Tensor, ...], rank: int, world: int) -> tuple[Tensor, ...]:
+def stratified_times(batch: int, generator: torch.Generator) -> Tensor:
+    """One uniform time from each of `batch` equal intervals of (0, 1]: (batch,), float64."""
+    return 1 - (torch.arange(batch) + torch.rand(batch, generator=generator, dtype=torch.float64)) / batch
+
+
+def guess_and_v(
+    net: nn.Module, schedule: Schedule, x0: Tensor, y: Tensor, t: Tensor, eps: Tensor, *, num_timesteps: int = 1000
+) -> tuple[Tensor, Tensor]:
+    """What `net(x_t, timestep, y)` answers and the v it should, both shaped like x0, on the network's device."""
+    x = add_noise(schedule, x0, t, eps)
+    alpha, sigma = (scale.float().view(-1, *[1] * (x.ndim - 1)) for scale in schedule.alpha_sigma(t))
+    v = from_x0("v", x0, x, alpha, sigma)
+    device = next(net.parameters()).device
+    out = net(x.to(device), (t * num_timesteps - 1).float().to(device), y.to(device))
+    return getattr(out, "sample", out), v.to(device)
+
+
+def share(parts: tuple[Tensor, ...], rank: int, world: int) -> tuple[Tensor, ...]:
     """Every process draws the whole batch and takes its share, so their number changes nothing."""
     if len(parts[0]) % world:  # unequal shares would weigh their items unequally
         raise ValueError(f"batch: expected a multiple of the {world} processes, got {len(parts[0])}")
@@ -119,16 +150,11 @@ def denoising_loss(
         rng = Rng(seed).spawn("noise", step)
         index = minibatch(len(data), batch, step, seed)
         x0, y = data.x[index], data.y[index]
-        t = 1 - (torch.arange(batch) + torch.rand(batch, generator=rng, dtype=torch.float64)) / batch  # (0, 1]
+        t = stratified_times(batch, rng)
         eps = torch.randn(x0.shape, generator=rng)
         y = torch.where(torch.rand(batch, generator=rng) < p_null, null, y)
-        x0, y, t, eps = _share((x0, y, t, eps), rank, world)
-        x = add_noise(schedule, x0, t, eps)
-        alpha, sigma = (scale.float().view(-1, *[1] * (x.ndim - 1)) for scale in schedule.alpha_sigma(t))
-        v = from_x0("v", x0, x, alpha, sigma)
-        device = next(net.parameters()).device
-        out = net(x.to(device), (t * num_timesteps - 1).float().to(device), y.to(device))
-        return F.mse_loss(getattr(out, "sample", out), v.to(device))
+        x0, y, t, eps = share((x0, y, t, eps), rank, world)
+        return F.mse_loss(*guess_and_v(net, schedule, x0, y, t, eps, num_timesteps=num_timesteps))
 
     return loss
 
@@ -212,7 +238,7 @@ def fit(
     optimizer = torch.optim.AdamW(net.parameters(), lr=lr, betas=(0.9, 0.99), weight_decay=weight_decay)
     recipe = {"steps": steps, "lr": lr, "warmup": warmup, "weight_decay": weight_decay, "clip": clip}
     recipe |= {"ema": ema.decay if ema else None, **(about or {})}
-    done = _resume(state, net, ema, optimizer, recipe) if state and state.exists() else 0
+    done = resume_state(state, net, ema, optimizer, recipe) if state and state.exists() else 0
     wrapped, rank, world = net, 0, 1
     if accelerator is not None:
         wrapped, optimizer = accelerator.prepare(net, optimizer)
@@ -238,7 +264,7 @@ def fit(
         if ema:
             ema.update(net)
         if state and rank == 0 and ((step + 1) % save_every == 0 or step + 1 == stop):
-            _save(state, step + 1, net, ema, optimizer, recipe)
+            save_state(state, step + 1, net, ema, optimizer, recipe)
         yield Step(step + 1, value.item(), rate)
     net.eval()
 
@@ -253,7 +279,8 @@ def _pack(net: nn.Module, ema: EMA | None, optimizer: Any) -> dict[str, Tensor]:
     return {key: value.detach().cpu().clone(memory_format=torch.contiguous_format) for key, value in flat.items()}
 
 
-def _save(path: Path, step: int, net: nn.Module, ema: EMA | None, optimizer: Any, recipe: dict) -> None:
+def save_state(path: Path, step: int, net: nn.Module, ema: EMA | None, optimizer: Any, recipe: dict) -> None:
+    """Write everything that is needed to go on after `step` steps of `recipe`, whole or not at all."""
     from safetensors.torch import save
 
     data = save(_pack(net, ema, optimizer), metadata={"step": str(step), "recipe": json.dumps(recipe)})
@@ -268,8 +295,8 @@ def _save(path: Path, step: int, net: nn.Module, ema: EMA | None, optimizer: Any
         part.unlink(missing_ok=True)
 
 
-def _resume(path: Path, net: nn.Module, ema: EMA | None, optimizer: Any, recipe: dict) -> int:
-    """Load what `_save` wrote; returns the number of steps done."""
+def resume_state(path: Path, net: nn.Module, ema: EMA | None, optimizer: Any, recipe: dict) -> int:
+    """Load what `save_state` wrote for the same recipe; returns the number of steps done."""
     from safetensors.torch import load
 
     blob = path.read_bytes()

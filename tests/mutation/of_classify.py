@@ -26,6 +26,17 @@ CLASSIFY = library(
         "test_times_cover_the_log_snr_evenly_with_a_random_offset",
     ),
     ("+ n // 3) % n", "+ 0) % n", "test_the_grid_in_t_is_the_papers"),
+    # the candidates of one image asked about another, and captions cut into their words
+    (
+        "_classes(denoiser, classes.flatten(0, 1)).unflatten(0, classes.shape[:2])",
+        "_classes(denoiser, classes.flatten(0, 1)).unflatten(0, classes.shape[:2]).flip(0)",
+        "test_each_image_may_have_candidates_of_its_own",
+    ),
+    (
+        "asked[i.to(asked.device)].flatten(0, 1))",
+        "asked[i.to(asked.device)].flatten())",
+        "test_captions_are_classes_too",
+    ),
     # the race
     ("going = (classes, *keep[:-1])", "going = (classes, *keep[1:])", "test_calls_of_a_schedule"),
     (

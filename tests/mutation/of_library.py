@@ -55,7 +55,7 @@ DENOISERS = library(
     # the network is asked about the next row
     ("(t * self.num_timesteps - 1).to(weight)", "(t * self.num_timesteps).to(weight)", "test_a_network_is_wrapped"),
     # the last class stands in for "no class"
-    ("torch.full((len(x),), self.num_classes)", "torch.full((len(x),), self.num_classes - 1)", "test_no_label_means_the_null_label"),
+    ("torch.full((batch,), self.num_classes)", "torch.full((batch,), self.num_classes - 1)", "test_no_label_means_the_null_label"),
 )  # fmt: skip
 
 EXACT = library(

@@ -2,6 +2,11 @@
 
 from mutant import library
 
+_NEIGHBOURS = "test_order_is_known_from_positions_and_from_neighbours"
+_WEIGHT = "test_the_loss_of_captions_is_the_weighted_error_of_x0"
+_NULLS = "test_no_scene_comes_twice_and_a_tenth_of_the_captions_is_null"
+_ORDER = "test_objects_are_put_in_an_order_that_a_picture_shows"
+
 SCENES = [
     *library(
         "scenes/world",
@@ -263,7 +268,9 @@ SCENES = [
         ),
         ("PAD, NULL = 0, 1", "PAD, NULL = 0, 2", "test_no_caption_is_the_null_caption"),
         ("(c // self.heads) ** -0.5", "c**-0.5", "test_attention_maps"),
-        ("vectors + self.positions[: vectors.shape[1]]", "vectors", "test_words_order_and_time_matter"),
+        ("(h + self.positions[: vectors.shape[1]]) * mask", "h * mask", _NEIGHBOURS),
+        ("h = h + self.near(h.mT).mT", "h = h + 0 * self.near(h.mT).mT", _NEIGHBOURS),
+        (" * mask[..., None]  # padding", "  # padding", "test_padding_does_not_matter"),
         (
             "return x + self.out(h.transpose(-1, -2)",
             "return self.out(h.transpose(-1, -2)",
@@ -271,5 +278,31 @@ SCENES = [
         ),
         ("maps.unflatten(2, (height, width))", "scores.unflatten(2, (height, width))", "test_attention_maps"),
         ("        nn.init.zeros_(self.out.weight)\n", "", "test_cross_attention_starts_as_the_identity"),
+    ),
+    *library(
+        "zoo/scene_nets",
+        "tests/unit/test_scene_nets.py",
+        ("snr.clamp(max=MIN_SNR) / (snr + 1)", "snr.clamp(max=MIN_SNR) / snr", _WEIGHT),
+        ("(2 * schedule.lam(t)).exp()", "schedule.lam(t).exp()", _WEIGHT),
+        # every step the same scenes
+        (
+            'scenes.batch("train", range(step * batch, (step + 1) * batch), generator=rng)',
+            'scenes.batch("train", range(batch), generator=rng)',
+            _WEIGHT,
+        ),
+        ("generator=rng)\n        t, eps", "generator=rng, null=0)\n        t, eps", _NULLS),
+        # objects in the order of painting, which no picture shows
+        ("attributes_of(in_order(one.things), one.background)", "attributes_of(one.things, one.background)", _ORDER),
+        (
+            "scenes.SHAPES.index(one.shape), scenes.COLOURS",
+            "0 * scenes.SHAPES.index(one.shape), scenes.COLOURS",
+            _ORDER,
+        ),
+        ("y[:, 0] -= 1", "y[:, 0] -= 0", "test_the_loss_of_the_judge_asks_every_attribute_that_is_there"),
+        (
+            "sum(rows[key]) / len(rows[key])",
+            "max(rows[key])",
+            "test_acceptance_is_the_mean_over_seeds_within_the_bounds",
+        ),
     ),
 ]

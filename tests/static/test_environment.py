@@ -18,7 +18,7 @@ from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-EXTRAS = {"site": "myst_nb"}  # a module that tells whether the extra is installed
+EXTRAS = {"site": "myst_nb", "classroom": "nbgrader"}  # a module that tells whether the extra is installed
 REMEDY = "renew the environment with `make env`, or write its versions down with `make constraints`"
 
 
@@ -112,9 +112,10 @@ def test_every_imported_package_is_named_in_pyproject():
     runtime = declared(PROJECT["dependencies"])
     testing = runtime | declared(PROJECT["optional-dependencies"]["test"])
     known = packages_distributions()
-    for folder, allowed in {"lib": runtime, "data": runtime, "tests": testing}.items():
+    classroom = declared(PROJECT["optional-dependencies"]["classroom"])
+    for folder, allowed in {"lib": runtime | classroom, "data": runtime, "tests": testing}.items():
         for module in imported(ROOT / folder) - sys.stdlib_module_names - {"denoising"}:
-            names = {canonicalize_name(name) for name in known.get(module, [])}
+            names = {canonicalize_name(name) for name in known.get(module, [module])}
             local = any((ROOT / folder).rglob(f"{module}.py")) or any((ROOT / folder).rglob(f"{module}/*.py"))
             assert local or names & allowed, f"{folder}/ imports {module}, which pyproject.toml does not name"
 

@@ -99,6 +99,50 @@ def test_labels_come_in_any_order_and_images_in_any_shape():
     assert torch.equal(error_table(data, x, flat, CLASSES)[0], table[0])
 
 
+class Captions(Denoiser):
+    """A guess that is off by the sum of a caption's tokens in the first pixel."""
+
+    def __init__(self):
+        self.schedule, self.seen = Linear(), []
+
+    def __call__(self, x, t, y=None):
+        self.seen.append(y)
+        off = torch.zeros_like(x)
+        off[:, 0] = y.sum(1)
+        return off
+
+
+def test_captions_are_classes_too():
+    x, captions = torch.zeros((4, D)), torch.tensor([[3, 1], [1, 1], [0, 5]])
+    some = draws(Linear(), x.shape, 2, generator=Rng(0))
+    table = error_table(Captions(), x, some, captions, batch=5)
+    ratio = Linear().lam(some.t.flatten()).exp().view(4, 2)
+    for k, off in enumerate((4.0, 2.0, 5.0)):
+        assert torch.allclose(table[:, k], (off * ratio).square(), rtol=1e-6)
+    result = classify.classify(Captions(), x, some, captions, [1, 2], [2, 1])
+    assert torch.equal(result.prediction, captions[1].expand(4, -1)) and result.calls == 5
+    with pytest.raises(ValueError, match="classes: expected int64 token ids"):
+        error_table(Captions(), x, some, captions.float())
+
+
+def test_each_image_may_have_candidates_of_its_own():
+    x, captions = torch.zeros((3, D)), torch.arange(12).view(3, 2, 2)
+    some = draws(Linear(), x.shape, 2, generator=Rng(0))
+    table = error_table(Captions(), x, some, captions, own=True, batch=3)
+    for image in range(3):
+        one = Draws(some.t[image : image + 1], some.eps[image : image + 1])
+        assert torch.equal(table[image : image + 1], error_table(Captions(), x[:1], one, captions[image]))
+    data = mixture()
+    x = points(data)
+    some, labels = draws(data.schedule, x.shape, 3, generator=Rng(0)), torch.arange(10).view(5, 2) % K
+    table, whole = error_table(data, x, some, labels, own=True), error_table(data, x, some, CLASSES)
+    assert torch.equal(table, whole.gather(1, labels[:, :, None].expand(-1, -1, 3)))
+    with pytest.raises(ValueError, match="classes: expected a list for each of 5 images"):
+        error_table(data, x, some, CLASSES, own=True)
+    with pytest.raises(ValueError, match=r"labels in 0\.\.3"):
+        error_table(data, x, some, labels + K, own=True)
+
+
 def test_the_posterior_is_bayes_rule():
     data = mixture(spread=0.7)
     x = points(data, 60)
@@ -225,7 +269,7 @@ def test_networks_in_float32_give_float64_tables():
 @pytest.mark.parametrize(
     ("labels", "cause"),
     [
-        (torch.zeros(0, dtype=torch.int64), "classes: expected a vector of at least one label"),
+        (torch.zeros(0, dtype=torch.int64), "classes: expected at least one label"),
         ([0, 1], r"classes: .*got \[0, 1\]"),
         (torch.tensor(1), "classes: .*shape"),
         (torch.tensor([0, K + 1]), r"labels in 0\.\.3, got 0\.\.4"),

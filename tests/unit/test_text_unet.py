@@ -35,7 +35,7 @@ WORDS = torch.stack([scenes.encode(text) for text in ("a red circle", "a star ab
 def test_size_and_a_fresh_network():
     net = build()
     count = sum(value.numel() for value in net.parameters())
-    assert 1.3e6 < count < 1.7e6 and 3.5e4 < sum(value.numel() for value in net.text.parameters()) < 5e4
+    assert 1.3e6 < count < 1.7e6 and 5e4 < sum(value.numel() for value in net.text.parameters()) < 7e4
     x = torch.randn((2, 3, 32, 32), generator=Rng(0))
     assert torch.equal(net(x, 500, WORDS[:2]).sample, torch.zeros_like(x))
     assert tuple(map(scenes.VOCABULARY.index, ("<pad>", "<null>"))) == (text_unet.PAD, text_unet.NULL)
@@ -164,3 +164,22 @@ def test_bad_input_is_named():
     for options in ({"sample_size": 30}, {"channels": (8,)}, {"channels": (8, 12)}):
         with pytest.raises(ValueError, match=f"^{next(iter(options))}: expected"):
             stirred(**options)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("off", ["nothing", "positions", "neighbours", "both", "all"])
+def test_order_is_known_from_positions_and_from_neighbours(off):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        text = text_unet.TextEncoder(ordered=off != "all").eval()
+    if off in ("positions", "both"):
+        text.positions.zero_()
+    if off in ("neighbours", "both"):
+        text.near.weight.zero_()
+    ids = torch.stack(
+        [scenes.encode("a red circle above a blue star"), scenes.encode("a blue circle above a red star")]
+    )
+    words, mask = text(text.table(ids), ids != text_unet.PAD)
+    means = (words * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
+    # what a circle is told of its colour
+    assert ((means[0] - means[1]).abs().max() < 1e-5) == (off in ("both", "all"))

@@ -9,19 +9,19 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from denoising import datasets, metrics, samplers, zoo
+from denoising import datasets, metrics, samplers, scenes, zoo
 from denoising.denoisers import add_noise
 from denoising.rng import Rng
 from denoising.schedules import Cosine
 from denoising.zoo import __main__ as command
-from denoising.zoo import recipes, ship, tables
+from denoising.zoo import recipes, scene_nets, ship, tables
 
 NAMES = ["fashion_clf", "fashion_clf_guide", "fashion_clf_noisy", "fashion_judge", "fashion_unet", "fashion_unet_early"]
 NAMES += ["contours_1_blind", "contours_3_blind", "discs_blind"]
-NAMES += ["fashion_student"]
+NAMES += ["fashion_student", "scenes_cnn"]
 NAMES += [f"fashion_blind_{n}{half}" for n in (10, 100, 1000, 10_000) for half in "ab"]
 UNETS, CLASSIFIERS, BLIND = (
-    [name for name in zoo.names() if zoo.card(name)["network"] == network]
+    [name for name in zoo.names() if zoo.card(name)["network"] == network and name != "scenes_cnn"]
     for network in ("UNet", "ConvNet", "BiasFreeUNet")
 )
 TEST = datasets.load("fashion-T")
@@ -72,6 +72,24 @@ def test_accuracy_is_as_recorded(name):
             guess = net(add_noise(Cosine(), x, t, torch.randn(x.shape, generator=Rng(5))), t)
         accuracy = float((guess.argmax(1) == y).double().mean())
         assert abs(accuracy - want) < 4 * (want * (1 - want) / 500) ** 0.5, key  # 4 standard errors
+
+
+def test_the_judge_of_scenes_is_as_recorded():
+    for split in ("test", "comp"):
+        x, _ = scenes.batch(split, range(300))
+        got = (scene_nets.judged(x) == scene_nets.true_attributes(split, range(300))).all(1).double().mean()
+        want = zoo.card("scenes_cnn")[f"accuracy_on_{split}"]["all"]
+        assert abs(got - want) < 4 * (want * (1 - want) / 300) ** 0.5
+    assert zoo.card("scenes_cnn")["accuracy_on_test"]["all"] > 0.9
+    with pytest.raises(ValueError, match="net: expected a classifier of garments"):
+        zoo.classify(x, net="scenes_cnn")
+
+
+def test_the_distance_of_scenes_grows_with_damage():
+    x, _ = scenes.batch("test", range(500))
+    noise = torch.randn(x.shape, generator=Rng(0))
+    levels = [scene_nets.fd(x + sigma * noise) for sigma in (0.0, 0.1, 0.3, 0.6)]
+    assert levels == sorted(levels) and levels[-1] > 10 * levels[0]
 
 
 @pytest.mark.parametrize("name", BLIND)

@@ -17,6 +17,8 @@ from denoising.networks.unet import GROUPS, Attention, Prediction, Resample, Res
 __all__ = ["Context", "CrossAttention", "TextEncoder", "TextUNet"]
 
 PAD, NULL = 0, 1  # token ids with a meaning of their own
+WORDS_STD = 0.5  # of the start vectors of words, and of positions
+NEAR = 5  # words, from the second before to the second after
 Store = dict[str, Tensor]
 
 
@@ -28,28 +30,39 @@ class Context(NamedTuple):
 
 
 class TextEncoder(nn.Module):
-    """Word vectors, positions, and one transformer layer with normalisation before each part.
+    """Word vectors, positions, a look at the neighbours, and one transformer layer with normalisation before each part.
+
+    The convolution over five words tells a shape at once which colour stands beside it and which side of the relation
+    it is on. Attention alone has to find that out from the positions; a U-Net that was trained for 2000 steps without
+    the convolution knew what a caption names, and nothing of its order.
 
     Args:
         vocabulary: token ids 0 .. vocabulary - 1; 0 is padding.
         length: words in a caption, at most.
         width: of every vector.
         heads: of self-attention.
+        ordered: whether it knows the order of the words. Without it there are neither positions nor neighbours.
     """
 
-    def __init__(self, vocabulary: int = 64, length: int = 12, width: int = 64, heads: int = 4):
+    def __init__(
+        self, vocabulary: int = 64, length: int = 12, width: int = 64, heads: int = 4, *, ordered: bool = True
+    ):
         super().__init__()
         self.table = nn.Embedding(vocabulary, width)
-        self.positions = nn.Parameter(0.02 * torch.randn(length, width))
+        self.positions = nn.Parameter(WORDS_STD * torch.randn(length, width)) if ordered else None
+        self.near = nn.Conv1d(width, width, NEAR, padding=NEAR // 2) if ordered else None
         self.layer = nn.TransformerEncoderLayer(
             width, heads, 2 * width, dropout=0.0, activation=F.gelu, batch_first=True, norm_first=True
         )
         self.norm = nn.LayerNorm(width)
-        nn.init.normal_(self.table.weight, std=0.5)
+        nn.init.normal_(self.table.weight, std=WORDS_STD)
 
     def forward(self, vectors: Tensor, mask: Tensor) -> Context:
         """Word vectors (B, L, width) and which are there (B, L), bool, to a `Context`."""
-        h = vectors + self.positions[: vectors.shape[1]]
+        h = vectors
+        if self.near is not None:
+            h = (h + self.positions[: vectors.shape[1]]) * mask[..., None]  # padding is nobody's neighbour
+            h = h + self.near(h.mT).mT
         # the float mask keeps torch on one path, in training and in use
         absent = torch.zeros(mask.shape, dtype=h.dtype, device=h.device).masked_fill(~mask, -torch.inf)
         return Context(self.norm(self.layer(h, src_key_padding_mask=absent)), mask)

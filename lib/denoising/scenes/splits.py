@@ -30,7 +30,19 @@ from denoising.scenes.world import (
     to_float,
 )
 
-__all__ = ["ATTRIBUTES", "NULL_RATE", "SPLITS", "Scene", "Split", "batch", "checked", "make", "plan", "scene"]
+__all__ = [
+    "ATTRIBUTES",
+    "NULL_RATE",
+    "SPLITS",
+    "Scene",
+    "Split",
+    "attributes_of",
+    "batch",
+    "checked",
+    "make",
+    "plan",
+    "scene",
+]
 
 
 class Split(NamedTuple):
@@ -173,15 +185,6 @@ def _record(things: tuple[Thing, ...], background: str, phase: int, text: str, s
     for number, cover in enumerate(covers, 1):
         instances[cover > 4] = number  # more than half of 9 samples
     kinds = np.array([0, *(1 + SHAPES.index(thing.shape) for thing in things)], dtype=np.uint8)
-    relation = relation_of(*things) if len(things) == 2 else None
-    row = [len(things)]
-    for thing in [*things, None, None][:2]:
-        row += (
-            [-1] * 3
-            if thing is None
-            else [SHAPES.index(thing.shape), COLOURS.index(thing.colour), SIZES.index(thing.size)]
-        )
-    row += [RELATIONS.index(relation) if relation else -1, BACKGROUNDS.index(background)]
     return Scene(
         image=to_float(canvas),
         objects=things,
@@ -189,14 +192,24 @@ def _record(things: tuple[Thing, ...], background: str, phase: int, text: str, s
         phase=phase,
         caption_ids=encode(text),
         caption_text=text,
-        relation=relation,
+        relation=relation_of(*things) if len(things) == 2 else None,
         masks=torch.from_numpy(covers).float() / 9,
         instance_map=torch.from_numpy(instances),
         semantic_map=torch.from_numpy(kinds[instances]),
         keypoints=torch.from_numpy(keypoints(things)),
-        attributes=torch.tensor(row),
+        attributes=attributes_of(things, background),
         seed=seed,
     )
+
+
+def attributes_of(things: Sequence[Thing], background: str) -> Tensor:
+    """The indices that `ATTRIBUTES` names, -1 where there is none: (9,), int64; a third object is only counted."""
+    row = [len(things)]
+    for thing in [*things, None, None][:2]:
+        one = thing and (SHAPES.index(thing.shape), COLOURS.index(thing.colour), SIZES.index(thing.size))
+        row += one or (-1, -1, -1)
+    relation = relation_of(*things) if len(things) == 2 else None
+    return torch.tensor([*row, RELATIONS.index(relation) if relation else -1, BACKGROUNDS.index(background)])
 
 
 def batch(

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from denoising import datasets, metrics, validate
-from denoising.denoisers import NetworkDenoiser
+from denoising.denoisers import CaptionDenoiser, NetworkDenoiser
 from denoising.schedules import Cosine
 
 if TYPE_CHECKING:
@@ -53,11 +53,15 @@ def card(name: str) -> dict:
 def network(kind: str) -> type[nn.Module]:
     """The class of a network by its name; each file is imported only where it is used."""
     from denoising.networks.bias_free import BiasFreeUNet
+    from denoising.networks.bigan import BiGAN
     from denoising.networks.convnet import ConvNet
+    from denoising.networks.dual_encoder import DualEncoder
     from denoising.networks.guided_unet import GuidedUNet
+    from denoising.networks.text_unet import TextUNet
     from denoising.networks.unet import UNet
 
-    return {"BiasFreeUNet": BiasFreeUNet, "ConvNet": ConvNet, "GuidedUNet": GuidedUNet, "UNet": UNet}[kind]
+    known = (BiasFreeUNet, BiGAN, ConvNet, DualEncoder, GuidedUNet, TextUNet, UNet)
+    return {one.__name__: one for one in known}[kind]
 
 
 def load(name: str) -> nn.Module:
@@ -82,7 +86,9 @@ def load(name: str) -> nn.Module:
 
 
 def denoiser(name: str, *, device: torch.device | str = "cpu") -> NetworkDenoiser:
-    """A shipped U-Net as a denoiser with its schedule; label 10 is the null label."""
+    """A shipped U-Net as a denoiser with its schedule; label 10 is the null label. "scenes_t2i" takes captions."""
+    if card(name)["network"] == "TextUNet":
+        return CaptionDenoiser(load(name).to(device), SCHEDULE)
     net = _load_unet(name).to(device)
     return NetworkDenoiser(net, SCHEDULE, predicts="v", num_classes=net.null_label)
 
@@ -145,6 +151,8 @@ def classify(x: Tensor, *, net: str = "fashion_judge", batch: int = 100) -> Tens
     """Labels that a shipped clean classifier gives to images (N, 1, 32, 32): (N,), int64, on the CPU."""
     validate.finite("x", x, ndim=4)
     model = _metric_net(net)
+    if model.config.num_classes != 10:
+        raise ValueError(f"net: expected a classifier of garments, fashion_clf or fashion_judge; got {net!r}")
     return torch.cat([model(part.float().cpu().clamp(-1, 1)).argmax(1) for part in x.split(batch)])
 
 

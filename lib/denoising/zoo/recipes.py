@@ -14,7 +14,7 @@ from denoising import datasets, procedural, training, validate, zoo
 from denoising.denoisers import NetworkDenoiser
 from denoising.rng import Rng
 from denoising.schedules import Cosine
-from denoising.zoo import distillation
+from denoising.zoo import adversarial, contrast, distillation, scene_nets
 
 __all__ = ["RECIPES", "Recipe", "blind_pictures", "run"]
 
@@ -87,6 +87,13 @@ def _denoise(recipe: Recipe) -> training.Loss:
     return training.denoising_loss(datasets.load(recipe.data), Cosine(), batch=recipe.batch, seed=recipe.seed)
 
 
+def _unlabelled(recipe: Recipe) -> training.Loss:
+    """The same without labels: every picture has the null label of a network that knows no other."""
+    x = datasets.load(recipe.data).x
+    data = datasets.Images(x, torch.zeros(len(x), dtype=torch.int64), ())
+    return training.denoising_loss(data, zoo.SCHEDULE, batch=recipe.batch, seed=recipe.seed, p_null=1.0)
+
+
 def _classify(recipe: Recipe) -> training.Loss:
     noise = Cosine() if dict(recipe.options).get("noise_aware") else None
     return training.classifier_loss(datasets.load(recipe.data), batch=recipe.batch, seed=recipe.seed, noise=noise)
@@ -119,6 +126,18 @@ def _blind(recipe: Recipe) -> training.Loss:
     return loss
 
 
+def _attributes(recipe: Recipe) -> training.Loss:
+    return scene_nets.attributes_loss(batch=recipe.batch, seed=recipe.seed)
+
+
+def _captions(recipe: Recipe) -> training.Loss:
+    return scene_nets.captions_loss(zoo.SCHEDULE, batch=recipe.batch, seed=recipe.seed)
+
+
+def _contrast(recipe: Recipe) -> training.Loss:
+    return contrast.contrast_loss(batch=recipe.batch, seed=recipe.seed)
+
+
 def _fold(recipe: Recipe, teacher: nn.Module) -> training.Loss:
     guided = NetworkDenoiser(teacher, zoo.SCHEDULE, num_classes=teacher.null_label)
     return distillation.fold_loss(datasets.load(recipe.data), guided, batch=recipe.batch, seed=recipe.seed)
@@ -130,8 +149,17 @@ def _halve(recipe: Recipe, teacher: nn.Module, *, steps: int) -> training.Loss:
 
 
 FAST_STEPS = 20
+GAME = "adversarial"  # an objective of two players, which `zoo.adversarial` carries out
 
-OBJECTIVES: dict[str, Callable[[Recipe], training.Loss]] = {"denoise": _denoise, "classify": _classify, "blind": _blind}
+OBJECTIVES: dict[str, Callable[[Recipe], training.Loss]] = {
+    "denoise": _denoise,
+    "unlabelled": _unlabelled,
+    "classify": _classify,
+    "blind": _blind,
+    "attributes": _attributes,
+    "captions": _captions,
+    "contrast": _contrast,
+}
 DISTILLATIONS: dict[str, Callable[[Recipe, nn.Module], training.Loss]] = {
     "fold": _fold,
     "halve-8": partial(_halve, steps=8),
@@ -171,6 +199,28 @@ RECIPES |= {
     "fashion_student": replace(_student, steps=800, objective="halve-4", start="fashion_student_8"),
 }
 
+_scenes = Recipe("TextUNet", "scenes", steps=4000, batch=64, lr=1.5e-3, seed=0, ema=0.999, objective="captions")
+_heads = (("in_channels", 3), ("num_classes", sum(scene_nets.HEADS)))
+RECIPES |= {
+    "scenes_t2i": _scenes,
+    "scenes_cnn": replace(_clf, data="scenes", steps=2500, seed=8, options=_heads, objective="attributes"),
+}
+
+# frozen in 5.5: it never saw a label, and one call gives the features of a picture in a millisecond
+RECIPES["fashion_unet_unlabelled"] = replace(
+    _unet,
+    steps=3000,
+    batch=64,
+    objective="unlabelled",
+    options=(("channels", [40, 80]), ("attention", [False, True]), ("fold", 4), ("num_classes", 0)),
+)
+RECIPES["fashion_bigan"] = Recipe(
+    "BiGAN", "fashion-G", steps=3000, batch=64, lr=2e-4, seed=0, ema=0.995, objective=GAME
+)
+# the first 160 000 scenes of the same stream; "bag" cannot tell the order of words
+_dual = Recipe("DualEncoder", "scenes", steps=1250, batch=128, lr=1e-3, seed=0, ema=0.99, objective="contrast")
+RECIPES |= {"scenes_dual": _dual, "scenes_dual_bag": replace(_dual, options=(("ordered", False),))}
+
 
 def run(
     name: str,
@@ -202,19 +252,21 @@ def run(
     net = recipe.build(start)
     ema = training.EMA(net, recipe.ema) if recipe.ema else None
     losses = []
-    steps = training.fit(
-        net,
-        recipe.loss(start),
-        steps=recipe.steps,
-        stop=recipe.last_step,
-        lr=recipe.lr,
-        ema=ema,
-        weight_decay=recipe.weight_decay,
-        state=state,
-        about={"seed": recipe.seed, "batch": recipe.batch, "data": recipe.data, "subset": list(recipe.subset or ())},
-        save_every=250,
-        accelerator=accelerator,
-    )
+    about = {
+        "objective": recipe.objective,
+        "start": recipe.start,
+        "seed": recipe.seed,
+        "batch": recipe.batch,
+        "data": recipe.data,
+        "subset": list(recipe.subset or ()),
+    }
+    shared = {"steps": recipe.steps, "stop": recipe.last_step, "lr": recipe.lr, "ema": ema, "state": state}
+    shared |= {"about": about, "save_every": 250}
+    if recipe.objective == GAME:
+        steps = adversarial.fit(net, datasets.load(recipe.data), batch=recipe.batch, seed=recipe.seed, **shared)
+    else:
+        loss, decay = recipe.loss(start), recipe.weight_decay
+        steps = training.fit(net, loss, weight_decay=decay, accelerator=accelerator, **shared)
     for step in progress(steps):
         losses.append(step.loss)
     return (ema.module if ema else net).eval(), losses

@@ -13,7 +13,7 @@ from denoising import datasets, guidance, metrics, procedural, samplers, zoo
 from denoising.denoisers import Denoiser, NetworkDenoiser, add_noise
 from denoising.rng import Rng
 from denoising.schedules import Cosine
-from denoising.zoo import distillation, recipes
+from denoising.zoo import adversarial, contrast, distillation, recipes, scene_nets
 
 __all__ = ["draw", "evaluate", "noise_quartiles", "student_and_teacher", "write", "write_table"]
 
@@ -30,7 +30,7 @@ def noise_quartiles(denoiser: Denoiser, data: datasets.Images, *, n: int = 256) 
     """
     rng = Rng(0).spawn("quartiles")
     index = torch.arange(n) * (len(data) // n)
-    x0, y = data.x[index], data.y[index]
+    x0, y = data.x[index], data.y[index] if getattr(denoiser, "num_classes", 10) else None
     losses = []
     for quarter in range(4):
         t = (quarter + 1 - (torch.arange(n, dtype=torch.float64) + 0.5) / n) / 4
@@ -42,9 +42,12 @@ def noise_quartiles(denoiser: Denoiser, data: datasets.Images, *, n: int = 256) 
     return losses
 
 
-def draw(denoiser: Denoiser, n: int, *, seed: int = 0, calls: int = CALLS) -> tuple[Tensor, Tensor]:
-    """n images with balanced labels, unguided, by DPM-Solver++ (2M) on equal steps of t: (n, 1, 32, 32) and (n,)."""
-    y = torch.arange(n) % 10
+def draw(denoiser: Denoiser, n: int, *, seed: int = 0, calls: int = CALLS) -> tuple[Tensor, Tensor | None]:
+    """n images, unguided, by DPM-Solver++ (2M) on equal steps of t: (n, 1, 32, 32), and their balanced labels, (n,).
+
+    A network without labels is given none; `None` is returned for them.
+    """
+    y = torch.arange(n) % 10 if getattr(denoiser, "num_classes", 10) else None
     noise = torch.randn((n, 1, 32, 32), generator=Rng(seed).spawn("samples"))
     times = samplers.grid(denoiser.schedule, calls)
     return samplers.sample(samplers.dpmpp_2m, denoiser, noise, times, y=y).clamp(-1, 1), y
@@ -52,6 +55,12 @@ def draw(denoiser: Denoiser, n: int, *, seed: int = 0, calls: int = CALLS) -> tu
 
 def evaluate(net: nn.Module, data: str = "fashion-G") -> dict:
     """The numbers of a model card, on block T (or fresh pictures, if `data` are made by a formula) and on samples."""
+    if isinstance(net, zoo.network("BiGAN")):
+        return adversarial.evaluate(net, n=SAMPLES)
+    if isinstance(net, zoo.network("DualEncoder")):
+        return contrast.evaluate(net)
+    if data == "scenes":
+        return scene_nets.card(net)
     if isinstance(net, zoo.network("BiasFreeUNet")):
         return _evaluate_blind(net, data)
     if isinstance(net, zoo.network("GuidedUNet")):
@@ -73,14 +82,14 @@ def evaluate(net: nn.Module, data: str = "fashion-G") -> dict:
     x, y = draw(model, SAMPLES)
     clear = torch.where(x < NEAR_BLACK, -1.0, x)
     floor = metrics.frechet_distance(zoo.features(test.x[:SAMPLES]), zoo.reference())
-    return {
+    labels = {} if y is None else {"judge_accuracy_on_samples": round(float((zoo.classify(x) == y).double().mean()), 4)}
+    return labels | {
         "fd64": round(metrics.frechet_distance(zoo.features(x), zoo.reference()), 4),
         "fd64_near_black_set_to_black": round(metrics.frechet_distance(zoo.features(clear), zoo.reference()), 4),
         "fd64_floor": round(floor, 4),
         "n": SAMPLES,
         "calls": CALLS,
         "sampler": "DPM-Solver++ (2M), equal steps of t, guidance off",
-        "judge_accuracy_on_samples": round(float((zoo.classify(x) == y).double().mean()), 4),
         "judge_accuracy_on_T": round(float((zoo.classify(test.x) == test.y).double().mean()), 4),
         "v_loss_per_noise_quartile": [round(value, 5) for value in noise_quartiles(model, test)],
     }

@@ -1,0 +1,61 @@
+"""The contrastive model of scenes and captions: its objective, and what it is measured by."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from denoising import scenes, training
+from denoising.rng import Rng
+
+__all__ = ["contrast_loss", "evaluate", "info_nce"]
+
+
+def info_nce(logits: Tensor) -> Tensor:
+    """Cross entropy of the right caption among all of a batch, and of the right picture: their mean.
+
+    Args:
+        logits: score of picture i with caption j, (B, B); the pairs stand on the diagonal.
+    Source: van den Oord et al. 2018, eq. 4; symmetric as in Radford et al. 2021.
+    """
+    if logits.ndim != 2 or logits.shape[0] != logits.shape[1]:
+        raise ValueError(f"logits: expected (B, B), got {tuple(logits.shape)}")
+    pairs = torch.arange(len(logits), device=logits.device)
+    return (F.cross_entropy(logits, pairs) + F.cross_entropy(logits.T, pairs)) / 2
+
+
+def contrast_loss(*, batch: int, seed: int) -> training.Loss:
+    """`info_nce` on the endless training stream of scenes: the stream that the denoiser learned from.
+
+    Captions lose words as they do there, but none is null. Where words are lost a batch may hold a caption that fits
+    two of its pictures, so the loss cannot reach 0.
+
+    Args:
+        batch: scenes per step; each is told from all others.
+        seed: of the dropped words.
+    """
+
+    def loss(net: nn.Module, step: int, *, rank: int = 0, world: int = 1) -> Tensor:
+        if world > 1:  # a share of the batch has fewer pictures to be told from
+            raise ValueError(f"world: expected 1 process for a contrastive loss, got {world}")
+        rng = Rng(seed).spawn("words", step)
+        x, y = scenes.batch("train", range(step * batch, (step + 1) * batch), generator=rng, null=0.0)
+        device = next(net.parameters()).device
+        return info_nce(net(x.to(device), y.to(device)))
+
+    return loss
+
+
+@torch.no_grad()
+def evaluate(net: nn.Module, n: int = 2000, batch: int = 100) -> dict:
+    """Loss and share of right captions among the `batch` of a batch, on test scenes with full captions."""
+    losses, hits = [], []
+    for first in range(0, n, batch):
+        x, y = scenes.batch("test", range(first, first + batch), dropping=False, null=0.0)
+        logits = net(x, y)
+        losses.append(info_nce(logits))
+        hits.append((logits.argmax(1) == torch.arange(batch)).double().mean())
+    return {
+        "info_nce_on_test": round(float(torch.stack(losses).mean()), 4),
+        "right_caption_of_100": round(float(torch.stack(hits).mean()), 4),
+        "n": n,
+    }
