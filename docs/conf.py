@@ -1,4 +1,7 @@
-"""The static site: `make site`. It shows what is stored and runs no notebook; its source is the course's own folder."""
+"""The static site: `make site`. It shows what is stored and runs no notebook; its source is the course's own folder.
+
+`make site INSTRUCTOR=1` builds the instructor's site beside it: the same with the answer keys (sphinx -t instructor).
+"""
 
 import ast
 import json
@@ -8,6 +11,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "lib"))
+
+from denoising.nb import answers  # noqa: E402
 
 project = "Denoising"
 author = "The authors of Denoising"
@@ -20,6 +25,7 @@ include_patterns = [
     "docs/generated/*.md",
     "data/README.md",
     "data/checkpoints/*/README.md",
+    "classroom/README.md",
     "notebooks/**.ipynb",
 ]
 exclude_patterns = ["**/.ipynb_checkpoints"]
@@ -37,6 +43,7 @@ myst_heading_anchors = 3
 default_role = "literal"  # our docstrings write code between single backticks
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
+autodoc_mock_imports = ["nbgrader"]  # the site needs no extra but its own
 suppress_warnings = ["ref.python"]  # fields of several records share their names
 napoleon_use_ivar = True  # fields of a record are described once, with the record
 
@@ -65,7 +72,14 @@ PARTS = {
     "7-architectures": "Architectures",
     "8-applications": "Applications",
 }
-PAGES = ["docs/notation", "docs/glossary", "docs/scoreboard", "docs/teaching", "docs/adding-a-notebook"]
+PAGES = [
+    "docs/notation",
+    "docs/glossary",
+    "docs/scoreboard",
+    "docs/teaching",
+    "classroom/README",
+    "docs/adding-a-notebook",
+]
 RECORDS = ["data/README", "data/checkpoints/*/README", "docs/generated/times", "docs/bench", "docs/mutants", "docs/gpu"]
 
 
@@ -79,6 +93,8 @@ def contents(app, docname, source):
         if any((ROOT / "notebooks" / part).glob("*.ipynb"))
     ]
     blocks += [toctree("To look up", [*PAGES, "docs/generated/library"]), toctree("Records", RECORDS)]
+    if "instructor" in app.tags:
+        blocks.append(toctree("For teachers", ["docs/generated/answers"]))
     source[0] += "\n\n" + "\n\n".join(blocks) + "\n"
 
 
@@ -100,7 +116,7 @@ def figures(app, docname, source):
 
 
 def generate(app):
-    """Pages that follow from the code: the reference of the library, and the measured times."""
+    """Pages that follow from the code: the reference of the library, the measured times, a teacher's answer keys."""
     folder = ROOT / "docs" / "generated"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
@@ -122,6 +138,8 @@ def generate(app):
     text = "\n".join([*head, "| module | its job |", "|---|---|", *rows, "", toc, ""])
     (folder / "library.md").write_text(text, "utf-8")
     (folder / "times.md").write_text(times(), "utf-8")
+    if "instructor" in app.tags:
+        (folder / "answers.md").write_text(answers.page(ROOT), "utf-8")
 
 
 def times():

@@ -33,6 +33,7 @@ __all__ = [
 Strength = float | Callable[[float], float]
 Guide = Callable[[Tensor, Tensor | float, Tensor | None], Tensor]
 SEEN_BY_THE_GUIDE = ("xt", "x0", "through")
+SLACK = 1e-9  # of a time at the end of an interval: in floats 0.1 * 3 lies beyond 0.3
 CHURN = 1.42  # a sampler raises sigma / alpha by at most sqrt(2) before a step (samplers.edm_stochastic)
 
 
@@ -45,7 +46,7 @@ def strength_of_w(w: float) -> float:
 
 
 def within(s: float, lo: float, hi: float) -> Callable[[float], float]:
-    """Strength s at times lo <= t <= hi, and plain conditional sampling (1) at all others.
+    """Strength s at times lo <= t <= hi, up to rounding, and plain conditional sampling (1) at all others.
 
     Source: Kynkaanniemi et al. 2024, arXiv 2404.07724.
     Example:
@@ -55,7 +56,7 @@ def within(s: float, lo: float, hi: float) -> Callable[[float], float]:
     """
     validate.number("s", s)
     validate.number("hi", hi, lo=validate.number("lo", lo, lo=0, hi=1), hi=1)
-    return lambda t: s if lo <= t <= hi else 1.0
+    return lambda t: s if lo - SLACK <= t <= hi + SLACK else 1.0
 
 
 def _strength(s: Strength, t: Tensor | float) -> float:

@@ -4,15 +4,9 @@ import pytest
 import torch
 
 from denoising.checks import WrongAnswer
-from denoising.checks.cheap_guidance import check_adaptive_guidance, check_distill_target, check_guidance_gap
+from denoising.checks.cheap_guidance import check_adaptive_guidance, check_distill_target
 from denoising.denoisers import from_x0
 from denoising.samplers.common import alpha_sigma_or_data
-
-
-def gap(x, sigma, m, sd, *, variance=None, p_for=lambda p: 1 - p, factor=2.0, out=None):
-    variance = sd**2 + sigma**2 if variance is None else variance(sigma, sd)
-    p = torch.sigmoid(2 * m * x / variance)
-    return (-sigma if out is None else out) * factor * m / variance * p_for(p)
 
 
 def step(schedule, x, x0, t, then):
@@ -64,18 +58,15 @@ def target(guess, schedule, x, t, middle, end, *, which="right"):
 
 
 def test_the_solutions_pass(capsys):
-    check_guidance_gap(gap, strict=True)
-    check_guidance_gap(lambda x, *rest: gap(x, *rest) + 1e-8)
     check_adaptive_guidance(adaptive, strict=True)
     check_distill_target(target, strict=True)
-    names = ["guidance_gap"] * 2 + ["adaptive_guidance", "distill_target"]
+    names = ["adaptive_guidance", "distill_target"]
     assert capsys.readouterr().out == "".join(f"[x] {name}\n" for name in names)
 
 
 @pytest.mark.parametrize(
     ("check", "name"),
     [
-        (check_guidance_gap, "guidance_gap"),
         (check_adaptive_guidance, "adaptive_guidance"),
         (check_distill_target, "distill_target"),
     ],
@@ -86,25 +77,6 @@ def test_no_answer_is_not_a_wrong_answer(check, name, answer, capsys):
     assert capsys.readouterr().out == f"[ ] {name}: not attempted yet\n"
     with pytest.raises(WrongAnswer, match="no answer yet"):
         check(lambda *_: answer, strict=True)
-
-
-@pytest.mark.parametrize(
-    ("options", "cause"),
-    [
-        ({"out": 1.0}, "the gap of the scores: noise"),
-        ({"out": -1.0}, "the gap of the scores"),
-        ({"factor": -2.0}, "the sign"),
-        ({"p_for": lambda p: p}, "p for 1 - p"),
-        ({"p_for": lambda p: 1 + 0 * p}, "1 - p is missing"),
-        ({"factor": 1.0}, "the factor 2"),
-        ({"variance": lambda sigma, sd: sigma**2}, "off by"),
-        ({"variance": lambda sigma, sd: sd**2}, "off by"),
-        ({"variance": lambda sigma, sd: 0 * sigma}, "finite"),
-    ],
-)
-def test_wrong_gaps_are_named(options, cause):
-    with pytest.raises(WrongAnswer, match=cause):
-        check_guidance_gap(lambda *given: gap(*(torch.as_tensor(value).double() for value in given), **options))
 
 
 @pytest.mark.parametrize(

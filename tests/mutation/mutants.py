@@ -2,6 +2,9 @@
 
 from mutant import Mutant
 from of_classify import CHECKS_53, CLASSIFY, ERRORS
+from of_classroom import OF_CLASSROOM
+from of_exercises import OF_EXERCISES
+from of_features import NOTEBOOK_55, OF_FEATURES
 from of_guidance import CHECKS_41, CLASSES, CLEAN_CLASSIFIER, CLOSED_FORMS, DISTILLATION, GRID, GUIDANCE
 from of_library import (
     BIAS_FREE,
@@ -14,6 +17,7 @@ from of_library import (
     SAMPLERS,
     SCHEDULES,
     SHIPPED,
+    STATE,
     STOCHASTIC,
     SUBSPACES,
     TRAINING,
@@ -30,6 +34,7 @@ MUTANTS = [
     *SAMPLERS,
     *STOCHASTIC,
     *TRAINING,
+    *STATE,
     *DISTANCES,
     *SHIPPED,
     *SUBSPACES,
@@ -48,5 +53,9 @@ MUTANTS = [
     *ERRORS,
     *CHECKS_53,
     *SCENES,
+    *OF_FEATURES,
+    *OF_EXERCISES,
+    *OF_CLASSROOM,
     *NOTEBOOKS,
+    *NOTEBOOK_55,
 ]

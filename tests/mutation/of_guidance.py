@@ -23,8 +23,11 @@ GUIDANCE = [
             "test_the_strength_is_that_of_the_convention",
         ),
         ("return conditional if s == 1 else", "return conditional if s == 2 else", "test_no_call_is_wasted"),
-        ("if lo <= t <= hi else 1.0", "if lo <= t <= hi else 0.0", "test_within_an_interval_and_elsewhere_conditional"),
-        ("if lo <= t <= hi else 1.0", "if lo < t < hi else 1.0", "test_within_an_interval_and_elsewhere_conditional"),
+        ("hi + SLACK else 1.0", "hi + SLACK else 0.0", "test_within_an_interval_and_elsewhere_conditional"),
+        ("<= t <= hi + SLACK", "<= t < hi - SLACK", "test_within_an_interval_and_elsewhere_conditional"),
+        ("<= hi + SLACK", "<= hi", "test_within_forgives_the_rounding_of_a_time"),
+        ("s if lo - SLACK <=", "s if lo <=", "test_within_forgives_the_rounding_of_a_time"),
+        ("SLACK = 1e-9", "SLACK = 1e-6", "test_within_forgives_the_rounding_of_a_time"),
         ('return validate.number("s", s(float(time)))', "return s(float(time))", "test_bad_input_is_named"),
         # the gradient's size and sign, and where it is taken
         (

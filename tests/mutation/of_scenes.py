@@ -269,6 +269,7 @@ SCENES = [
         ("PAD, NULL = 0, 1", "PAD, NULL = 0, 2", "test_no_caption_is_the_null_caption"),
         ("(c // self.heads) ** -0.5", "c**-0.5", "test_attention_maps"),
         ("(h + self.positions[: vectors.shape[1]]) * mask", "h * mask", _NEIGHBOURS),
+        ("torch.linspace(-1, 1, side,", "torch.linspace(0, 1, side,", "test_every_pixel_is_told_its_row_and_column"),
         ("h = h + self.near(h.mT).mT", "h = h + 0 * self.near(h.mT).mT", _NEIGHBOURS),
         (" * mask[..., None]  # padding", "  # padding", "test_padding_does_not_matter"),
         (
@@ -282,8 +283,7 @@ SCENES = [
     *library(
         "zoo/scene_nets",
         "tests/unit/test_scene_nets.py",
-        ("snr.clamp(max=MIN_SNR) / (snr + 1)", "snr.clamp(max=MIN_SNR) / snr", _WEIGHT),
-        ("(2 * schedule.lam(t)).exp()", "schedule.lam(t).exp()", _WEIGHT),
+        ("training.stratified_times(batch, rng).sqrt()", "training.stratified_times(batch, rng)", _WEIGHT),
         # every step the same scenes
         (
             'scenes.batch("train", range(step * batch, (step + 1) * batch), generator=rng)',

@@ -54,8 +54,9 @@ class Page(HTMLParser):
 def site(tmp_path_factory):
     """The built site, from a copy of what the build reads: the generated pages never touch the tree."""
     tree = tmp_path_factory.mktemp("course")
-    for name in ("docs", "lib", "notebooks", "data", "tests"):
-        ignored = shutil.ignore_patterns("__pycache__", "_build", "generated", "*.xz", "*.safetensors", "*.egg-info")
+    unneeded = ("__pycache__", "_build", "generated", "course", "*.xz", "*.safetensors", "*.egg-info")
+    for name in ("classroom", "docs", "lib", "notebooks", "data", "tests"):
+        ignored = shutil.ignore_patterns(*unneeded)
         shutil.copytree(ROOT / name, tree / name, ignore=ignored)
     for path in ROOT.iterdir():
         if path.is_file():
@@ -119,6 +120,10 @@ def test_solutions_are_folded(site, pages):
         solutions = sum("solution" in cell["metadata"].get("tags", []) for cell in _cells(path))
         folded = pages[site / path.relative_to(ROOT).with_suffix(".html")].text_in_details
         assert folded.count("### BEGIN SOLUTION") == solutions, path.name
+
+
+def test_the_answer_keys_are_not_in_the_public_site(site):
+    assert not (site / "docs" / "generated" / "answers.html").exists()
 
 
 def _cells(path):

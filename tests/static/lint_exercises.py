@@ -1,4 +1,4 @@
-"""Rules for exercises: five cells in order, and metadata that nbgrader accepts (conventions 5)."""
+"""Rules for exercises: five cells in order, metadata that nbgrader accepts, the view at the end (conventions 5)."""
 
 import ast
 import re
@@ -117,4 +117,17 @@ def grade_ids(lesson):
     return bad + [f"grade_id {one!r} twice" for one in sorted(set(plain)) if plain.count(one) > 1]
 
 
-RULES = (order, markers, grade_ids)
+def view(lesson):
+    """A notebook with exercises ends with the view of those that are done; 0.0 shows the whole course too."""
+    if not any("stub" in cell.tags for cell in lesson.cells):
+        return []
+    number = lesson.name.rsplit("/", 1)[-1].partition("-")[0]
+    wanted = f'nb.exercises("{number}")' + ("\nnb.exercises()" if number == "0.0" else "")
+    *others, last = lesson.cells
+    bad = [f"{cell}: tagged view; only the last cell is" for cell in others if "view" in cell.tags]
+    if last.kind != "code" or last.source != wanted or last.tags != ["view"]:
+        bad.append(f"{last}: expected the last cell to be the code {wanted!r} with the tag view")
+    return bad
+
+
+RULES = (order, markers, grade_ids, view)

@@ -13,10 +13,11 @@ FLOORS = {
     "schedules": 1, "networks": 1, "datasets": 1, "procedural": 1, "scenes": 1, "metrics": 1,
     "denoisers": 2,
     "exact": 3,
-    "jacobians": 1, "subspaces": 1,
-    "likelihood": 4, "training": 4, "samplers": 4, "guidance": 4, "classify": 4,
+    "jacobians": 1, "subspaces": 1, "training_state": 1,
+    "likelihood": 4, "training": 4, "samplers": 4, "guidance": 4, "classify": 4, "features": 4,
     "zoo": 5,
     "checks": 6,
+    "classroom": 6,
 }  # fmt: skip
 NETWORK = {"requests", "urllib", "httpx", "urllib3"}
 

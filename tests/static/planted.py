@@ -100,6 +100,7 @@ def cells():
             "grade_id": "q1", "solution": True, "grade": True, "locked": False, "points": 3,
         }),
         markdown(CLOSING),
+        code('nb.exercises("9.1")', "exercises of 9.1: [ ] double  (0 of 1 done)\n", tags=["view"]),
     ])  # fmt: skip
 
 

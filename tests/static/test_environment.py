@@ -110,9 +110,9 @@ def test_every_imported_package_is_named_in_pyproject():
         return {canonicalize_name(Requirement(text).name) for text in requirements}
 
     runtime = declared(PROJECT["dependencies"])
-    testing = runtime | declared(PROJECT["optional-dependencies"]["test"])
+    classroom = declared(PROJECT["optional-dependencies"]["classroom"])  # imported where it is there
+    testing = runtime | declared(PROJECT["optional-dependencies"]["test"]) | classroom
     known = packages_distributions()
-    classroom = declared(PROJECT["optional-dependencies"]["classroom"])
     for folder, allowed in {"lib": runtime | classroom, "data": runtime, "tests": testing}.items():
         for module in imported(ROOT / folder) - sys.stdlib_module_names - {"denoising"}:
             names = {canonicalize_name(name) for name in known.get(module, [module])}

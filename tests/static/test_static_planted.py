@@ -1,5 +1,7 @@
 """Each rule for notebooks, tried on one planted violation; the model itself keeps them all."""
 
+from dataclasses import replace
+
 import pytest
 
 import lint_code
@@ -123,6 +125,12 @@ PLANTED = [
     ("markers", grading(14, points=0)),
     ("grade_ids", grading(12, grade_id="ex1_double")),
     ("grade_ids", grading(12, grade_id="ex 1")),
+    ("view", without(16)),
+    ("view", edit(16, "9.1", "9.2")),
+    ("view", edit(16, '"9.1"', "")),
+    ("view", meta(16, "tags", [])),
+    ("view", meta(5, "tags", ["view"])),
+    ("view", lambda cells: cells.append(planted.markdown("Words."))),
     ("stored_state", lambda cells: cells[4].update(execution_count=7)),
     ("stored_state", lambda cells: cells[4].update(execution_count=None)),
     ("stored_state", lambda cells: cells[4].update(id="same") or cells[5].update(id="same")),
@@ -162,6 +170,22 @@ def test_planted_violation_is_found(rule, plant):
 
 def test_every_rule_has_a_planted_violation():
     assert {rule for rule, _ in PLANTED} == {rule.__name__ for rule in RULES}
+
+
+def test_the_view_does_not_count_against_the_length():
+    cells = planted.cells()
+    cells[1:1] = [planted.markdown("Words.") for _ in range(lint_text.CELLS[1] + 1 - len(cells))]
+    assert lint_text.length(planted.lesson(cells)) == []
+    del cells[-1]["metadata"]["tags"]
+    assert lint_text.length(planted.lesson(cells)) == ["46 cells, expected 15 to 45"]
+
+
+def test_the_first_notebook_shows_the_whole_course_too():
+    cells, name = planted.cells(), "0-start/0.0-first.ipynb"
+    cells[-1]["source"] = 'nb.exercises("0.0")'
+    assert lint_exercises.view(replace(planted.lesson(cells), name=name))
+    cells[-1]["source"] += "\nnb.exercises()"
+    assert lint_exercises.view(replace(planted.lesson(cells), name=name)) == []
 
 
 def test_training_loop_needs_no_claim():

@@ -92,6 +92,12 @@ def test_within_an_interval_and_elsewhere_conditional():
     assert within(2, 0, 1)(1.0) == 2 and within(2, 0.5, 0.5)(0.5) == 2
 
 
+def test_within_forgives_the_rounding_of_a_time():
+    assert 0.1 * 3 > 0.3 and 1 - 0.9 < 0.1  # in floats
+    s = within(3, 0.1, 0.3)
+    assert [s(t) for t in (0.1 * 3, 1 - 0.9, 0.3 + 1e-8, 0.1 - 1e-8)] == [3, 3, 1, 1]
+
+
 # The exact classifier's gradient is the difference of the branches --------------------------------
 
 

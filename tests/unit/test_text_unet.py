@@ -183,3 +183,9 @@ def test_order_is_known_from_positions_and_from_neighbours(off):
     means = (words * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
     # what a circle is told of its colour
     assert ((means[0] - means[1]).abs().max() < 1e-5) == (off in ("both", "all"))
+
+
+def test_every_pixel_is_told_its_row_and_column():
+    rows, columns = text_unet._places(torch.zeros(2, 12, 4, 3))[1]
+    assert torch.equal(columns, torch.tensor([-1.0, 0.0, 1.0]).expand(4, 3))
+    assert torch.allclose(rows, torch.tensor([-1, -1 / 3, 1 / 3, 1])[:, None].expand(4, 3))

@@ -15,7 +15,7 @@ import pytest
 import torch
 from torch import nn
 
-from denoising import training
+from denoising import training_state
 from denoising.datasets import Images
 from denoising.denoisers import NetworkDenoiser, add_noise
 from denoising.exact import GaussianMixture
@@ -294,7 +294,7 @@ def test_a_full_disk_leaves_the_old_state(where, tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:
-        patch.setattr(*((Path, where) if where == "write_bytes" else (training.os, where)), full)
+        patch.setattr(*((Path, where) if where == "write_bytes" else (training_state.os, where)), full)
         with pytest.raises(OSError, match="free space and resume") as caught:
             trained(state)
     assert caught.value.errno == errno.ENOSPC and str(state) in str(caught.value)

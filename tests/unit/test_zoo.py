@@ -18,6 +18,7 @@ from denoising.zoo import recipes, scene_nets, ship, tables
 
 NAMES = ["fashion_clf", "fashion_clf_guide", "fashion_clf_noisy", "fashion_judge", "fashion_unet", "fashion_unet_early"]
 NAMES += ["contours_1_blind", "contours_3_blind", "discs_blind"]
+NAMES += ["fashion_unet_unlabelled", "fashion_bigan"]
 NAMES += ["fashion_student", "scenes_cnn"]
 NAMES += [f"fashion_blind_{n}{half}" for n in (10, 100, 1000, 10_000) for half in "ab"]
 UNETS, CLASSIFIERS, BLIND = (
@@ -286,9 +287,9 @@ def test_every_table_is_stored_by_its_command():
 
 
 def test_every_objective_is_known_and_fits_its_network():
-    fits = {"denoise": "UNet", "classify": "ConvNet", "blind": "BiasFreeUNet"}
+    fits = {"denoise": "UNet", "classify": "ConvNet", "blind": "BiasFreeUNet", "contrast": "DualEncoder"}
     for recipe in recipes.RECIPES.values():
-        assert recipe.objective in recipes.OBJECTIVES or recipe.objective in recipes.DISTILLATIONS
+        assert recipe.objective in {*recipes.OBJECTIVES, *recipes.DISTILLATIONS, recipes.GAME}
         assert recipe.network == fits.get(recipe.objective, recipe.network)
         assert recipe.start is None or recipe.start in recipes.RECIPES
 

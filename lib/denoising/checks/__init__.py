@@ -4,7 +4,11 @@ A check takes the learner's own object. It is silent about how the answer was fo
 answer, and names the likely mistake. An answer that is still `...` or `None` is not wrong, it is not there yet.
 """
 
+import inspect
+import re
 from typing import Any
+
+from denoising.nb.record import remember
 
 __all__ = ["WrongAnswer", "missing", "passed", "require"]
 
@@ -38,5 +42,13 @@ def require(condition: bool, name: str, message: str) -> None:
 
 
 def passed(name: str) -> None:
-    """Report a right answer."""
+    """Report a right answer. One that is the learner's own, given to a check that is not strict, is recorded as done.
+
+    Which exercise it is, says the check that calls: by its name, its argument `strict`, and its module's first line,
+    which names the notebook.
+    """
     print(f"[x] {name}")
+    check = inspect.currentframe().f_back
+    notebook = re.match(r"Checks of notebook (\d+\.\d+):", check.f_globals.get("__doc__") or "")
+    if notebook and check.f_locals.get("strict") is False:
+        remember(notebook[1], check.f_code.co_name.removeprefix("check_"))

@@ -1,4 +1,4 @@
-"""Checks of notebook 4.4: the gap between two branches, guidance that stops by item, and the two-in-one target."""
+"""Checks of notebook 4.4: guidance that stops by item, and the two-in-one target."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,46 +13,11 @@ from denoising.exact import GaussianMixture
 from denoising.guidance import Adaptive, ClassifierFree
 from denoising.rng import Rng
 from denoising.samplers.common import alpha_sigma_or_data
-from denoising.schedules import EDM, Cosine, Schedule
+from denoising.schedules import Cosine, Schedule
 
-__all__ = ["check_adaptive_guidance", "check_distill_target", "check_guidance_gap"]
+__all__ = ["check_adaptive_guidance", "check_distill_target"]
 
 Guess = Callable[[Tensor, float], Tensor]
-
-
-def check_guidance_gap(guidance_gap: Callable[[Tensor, float, float, float], Any], *, strict: bool = False) -> None:
-    """`guidance_gap(x, sigma, m, sd)`: eps_class - eps_any for the classes N(+m, sd^2), asked for, and N(-m, sd^2).
-
-    Raises:
-        WrongAnswer: with the likely cause.
-    """
-    name = "guidance_gap"
-    x = torch.linspace(-4, 4, 41, dtype=torch.float64)
-    schedule = EDM(sigma_min=1e-3, sigma_max=20.0)
-    for m, sd, sigma in ((0.5, 1.0, 3.0), (1.0, 0.5, 1.0), (2.0, 0.3, 0.4), (1.5, 0.2, 10.0)):
-        got = guidance_gap(x.clone(), sigma, m, sd)
-        if missing(name, got, strict=strict):
-            return
-        require(isinstance(got, Tensor) and got.shape == x.shape, name, f"expected a tensor {tuple(x.shape)}")
-        got = got.double()
-        require(bool(torch.isfinite(got).all()), name, "expected finite numbers; use torch.sigmoid for the posterior")
-        pair = torch.tensor([[m], [-m]], dtype=torch.float64)
-        mixture = GaussianMixture(pair, (sd**2 * torch.ones(2, 1, 1)).double(), schedule=schedule)
-        t, label = float(schedule.t_of_sigma_edm(sigma)), torch.zeros(len(x), dtype=torch.int64)
-        want = (mixture.eps(x[:, None], t, label) - mixture.eps(x[:, None], t))[:, 0]
-        p = torch.sigmoid(2 * m * x / (sd**2 + sigma**2))
-        for wrong, cause in (
-            (-want, "the sign: noise is -sigma times the score, so the gap points away from the class"),
-            (want / sigma, "this is the gap of the scores, up to its sign: noise is -sigma times the score"),
-            (-want / sigma, "this is the gap of the scores: noise is -sigma times the score"),
-            (want * p / (1 - p), "p for 1 - p: where the class is certain there is nothing to correct"),
-            (want / (1 - p), "the factor 1 - p is missing: the gap vanishes where the class is certain"),
-            (want / 2, "the factor 2: the slope of the log-ratio of the two densities is 2 m over the variance"),
-        ):
-            require(_same(wrong, want) or not _same(got, wrong), name, cause)
-        off = float((got - want).abs().max())
-        require(off < 1e-6, name, f"off by {off:.3g} at sigma = {sigma:g}: is the variance sd^2 + sigma^2 everywhere?")
-    passed(name)
 
 
 def check_adaptive_guidance(

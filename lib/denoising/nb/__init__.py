@@ -4,6 +4,7 @@ Importing it is cheap: torch, matplotlib and ipywidgets are imported by the func
 """
 
 from denoising.nb.claims import ClaimError, claim, finding, measured
+from denoising.nb.exercises import exercises
 from denoising.nb.figures import PAIR, SINGLE, grid, show
 from denoising.nb.progress import progress
 from denoising.nb.reader import expect, predict
@@ -17,6 +18,7 @@ __all__ = [
     "choice",
     "claim",
     "device",
+    "exercises",
     "expect",
     "explore",
     "finding",

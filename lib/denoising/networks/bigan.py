@@ -99,6 +99,12 @@ class BiGAN(ModelMixin, ConfigMixin):
             maps.append(x)
         return maps
 
+    def layers(self, x: Tensor) -> dict[str, Tensor]:
+        """What every layer that sees a picture computes, by name; the code as maps of one cell."""
+        named = {f"encoder {i}": m for i, m in enumerate(self.maps(x))}
+        named |= {f"critic {i}": m for i, m in enumerate(self.critic.maps(x))}
+        return named | {"code": self.encode(x)[:, :, None, None]}
+
     def encode(self, x: Tensor) -> Tensor:
         """Images (B, C, H, W) to codes (B, latent)."""
         return self.to_code(self.maps(x)[-1].flatten(1))

@@ -116,6 +116,15 @@ class Stage(nn.Module):
         return self.cross(h, context, store, name)
 
 
+def _places(x: Tensor) -> Tensor:
+    """Row and column of every pixel, from -1 to 1: (B, 2, H, W).
+
+    Without them a pixel learns only from the padding of far borders whether it is on the left or on the right.
+    """
+    rows, columns = (torch.linspace(-1, 1, side, device=x.device, dtype=x.dtype) for side in x.shape[2:])
+    return torch.stack(torch.meshgrid(rows, columns, indexing="ij")).expand(len(x), -1, -1, -1)
+
+
 class TextUNet(ModelMixin, ConfigMixin):
     """Folded U-Net with captions, predicting v.
 
@@ -153,7 +162,7 @@ class TextUNet(ModelMixin, ConfigMixin):
         planes = in_channels * fold**2
         self.text = TextEncoder(vocabulary, length, width, heads)
         self.time = nn.Sequential(nn.Linear(high, emb), nn.SiLU(), nn.Linear(emb, emb), nn.SiLU())
-        self.entry = nn.Conv2d(planes, high, 3, padding=1)
+        self.entry = nn.Conv2d(planes + 2, high, 3, padding=1)
         self.down16 = Stage(high, high, emb, width, heads, attend=False)
         self.shrink = Resample(high, 0.5)
         self.down8 = Stage(high, low, emb, width, heads, attend=True)
@@ -208,7 +217,8 @@ class TextUNet(ModelMixin, ConfigMixin):
 
     def down(self, x: Tensor, e: Tensor, context: Context, store: Store | None = None) -> tuple[Tensor, list[Tensor]]:
         """Images (B, C, H, W) to the deepest features (B, channels[1], h, w) and the two skips."""
-        x = F.pixel_unshuffle(x, self.config.fold).contiguous(memory_format=torch.channels_last)
+        x = F.pixel_unshuffle(x, self.config.fold)
+        x = torch.cat([x, _places(x)], dim=1).contiguous(memory_format=torch.channels_last)
         high = self.down16(self.entry(x), e, context, store, "down16")
         low = self.down8(self.shrink(high, e), e, context, store, "down8")
         return low, [high, low]

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from denoising import datasets, metrics, training, validate, zoo
+from denoising import datasets, metrics, training, training_state, validate, zoo
 from denoising.networks.bigan import BiGAN
 from denoising.rng import Rng
 
@@ -69,7 +69,7 @@ def fit(
     players = [weight for weight in net.parameters() if id(weight) not in judged]
     optimizer = torch.optim.Adam([{"params": players}, {"params": critic}], lr=lr, betas=(0.5, 0.999))
     recipe = {"steps": steps, "lr": lr, "ema": ema.decay if ema else None, **(about or {})}
-    done = training.resume_state(state, net, ema, optimizer, recipe) if state and state.exists() else 0
+    done = training_state.resume_state(state, net, ema, optimizer, recipe) if state and state.exists() else 0
     net.train()
     for step in range(done, stop := stop or steps):
         rate = training.learning_rate(step, steps=steps, peak=lr, warmup=200)
@@ -94,7 +94,7 @@ def fit(
         if ema:
             ema.update(net)
         if state and ((step + 1) % save_every == 0 or step + 1 == stop):
-            training.save_state(state, step + 1, net, ema, optimizer, recipe)
+            training_state.save_state(state, step + 1, net, ema, optimizer, recipe)
         yield training.Step(step + 1, value.item(), rate)
     net.eval()
 

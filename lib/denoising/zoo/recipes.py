@@ -199,7 +199,7 @@ RECIPES |= {
     "fashion_student": replace(_student, steps=800, objective="halve-4", start="fashion_student_8"),
 }
 
-_scenes = Recipe("TextUNet", "scenes", steps=4000, batch=64, lr=1.5e-3, seed=0, ema=0.999, objective="captions")
+_scenes = Recipe("TextUNet", "scenes", steps=20_000, batch=32, lr=1.2e-3, seed=0, ema=0.999, objective="captions")
 _heads = (("in_channels", 3), ("num_classes", sum(scene_nets.HEADS)))
 RECIPES |= {
     "scenes_t2i": _scenes,
@@ -209,13 +209,13 @@ RECIPES |= {
 # frozen in 5.5: it never saw a label, and one call gives the features of a picture in a millisecond
 RECIPES["fashion_unet_unlabelled"] = replace(
     _unet,
-    steps=3000,
+    steps=2000,
     batch=64,
     objective="unlabelled",
     options=(("channels", [40, 80]), ("attention", [False, True]), ("fold", 4), ("num_classes", 0)),
 )
 RECIPES["fashion_bigan"] = Recipe(
-    "BiGAN", "fashion-G", steps=3000, batch=64, lr=2e-4, seed=0, ema=0.995, objective=GAME
+    "BiGAN", "fashion-G", steps=2500, batch=64, lr=2e-4, seed=0, ema=0.995, objective=GAME
 )
 # the first 160 000 scenes of the same stream; "bag" cannot tell the order of words
 _dual = Recipe("DualEncoder", "scenes", steps=1250, batch=128, lr=1e-3, seed=0, ema=0.99, objective="contrast")

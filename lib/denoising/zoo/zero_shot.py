@@ -32,8 +32,8 @@ __all__ = [
 
 KINDS = ("relation", "binding", "colour")
 PAIRS, PAIR_DRAWS = 100, 32
-SINGLES, SINGLE_DRAWS = {"test": 100, "comp": 80}, 16
-BOTH, BOTH_DRAWS = 30, 16  # scenes that are asked for all combinations of colour and shape
+SINGLES, SINGLE_DRAWS = {"test": 100, "comp": 60}, 16
+BOTH = 50  # scenes of "comp" that are asked for all combinations of colour and shape
 
 
 class Singles(NamedTuple):
@@ -68,7 +68,7 @@ def singles(split: str, n: int) -> Singles:
 
 
 def question(kind: str) -> Tensor:
-    """The captions that ask for a "colour", a "shape", or "both": (K, 12); "both" has colours in rows, shapes in columns."""
+    """The captions that ask for a "colour", a "shape", or "both", colour by colour: (K, 12)."""
     match validate.choice("kind", kind, ("colour", "shape", "both")):
         case "colour":
             asked = [Named(colour=colour) for colour in scenes.COLOURS]
@@ -139,9 +139,11 @@ def attribute_draws(split: str, n: int | None = None) -> classify.Draws:
 def pair_draws(kind: str, n: int = PAIRS, *, fresh: bool = False) -> classify.Draws:
     """Times and noises of the stored errors of `pairs(kind, n)`: one set for the two pictures of a pair.
 
-    `fresh` gives other noise at the same times, for what happens if captions do not share it.
+    `fresh` gives every picture other noise at the same times, for what happens if captions do not share it.
     """
-    made = _draws(n, PAIR_DRAWS, "pairs", kind, *(["fresh"] if fresh else []))
+    if fresh:
+        return _draws(2 * n, PAIR_DRAWS, "fresh", kind)
+    made = _draws(n, PAIR_DRAWS, "pairs", kind)
     return classify.Draws(made.t, made.eps.repeat_interleave(2, 0))
 
 
@@ -169,20 +171,20 @@ def restored(stored: dict[str, Tensor], name: str) -> Tensor:
 
 
 def scenes_attributes() -> dict[str, Tensor]:
-    """Squared errors, [image, caption, draw]: "test.colour", "test.shape", "comp.colour", "comp.shape", "test.both"."""
+    """Squared errors, [image, caption, draw]: "test.colour", "test.shape", "comp.colour", "comp.shape", "comp.both"."""
     stored = {}
     for split, n in SINGLES.items():
         x, draws = singles(split, n).x, attribute_draws(split)
         for kind in ("colour", "shape"):
             stored |= _stored(f"{split}.{kind}", ask(x, draws, question(kind)))
-    few = attribute_draws("test", BOTH)
-    return stored | _stored("test.both", ask(singles("test", BOTH).x, few, question("both")))
+    few = ask(singles("comp", BOTH).x, attribute_draws("comp", BOTH), question("both"))
+    return stored | _stored("comp.both", few)
 
 
 def scenes_swaps() -> dict[str, Tensor]:
     """Squared errors, [picture, caption, draw], of the pairs of every kind.
 
-    "relation.fresh" holds, for the relations, the errors of caption 1 under noise of its own, (2P, N), single precision.
+    "relation.fresh" holds, for the relations, the errors of caption 1 under noise of its own, (2P, N).
     """
     stored = {}
     for kind in KINDS:
