@@ -5,6 +5,7 @@ check that was never run counts as passed; and of a check's outputs the first on
 """
 
 import ast
+from math import ceil
 from time import monotonic
 from typing import Any
 
@@ -99,7 +100,8 @@ class Referee(Execute):
 
     def _get_timeout(self, cell: NotebookNode | None) -> int:
         answer = cell is not None and (is_grade(cell) or is_solution(cell))
-        return max(1, round(min(self.answer_seconds if answer else self.timeout, self.end_of_time - monotonic())))
+        # rounded up: after a timeout that the notebook's time sets, that time is over
+        return max(1, ceil(min(self.answer_seconds if answer else self.timeout, self.end_of_time - monotonic())))
 
     def _tampered(self, cell: NotebookNode, index: int) -> bool:
         source = probe(cell.source)
