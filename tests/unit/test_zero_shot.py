@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from denoising import classify, scenes, zoo
-from denoising.zoo import zero_shot
+from denoising.zoo import errors, zero_shot
 
 
 def things(caption):
@@ -79,9 +79,9 @@ def test_questions():
 
 def test_a_table_is_restored_to_half_precision():
     table = 500 + 3 * torch.randn((4, 3, 5), dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    stored = zero_shot._stored("one", table)
+    stored = errors.packed("one", table)
     assert stored["one.off"].dtype == torch.float16
-    assert (zero_shot.restored(stored, "one") - table).abs().max() < 0.01
+    assert (errors.restored(stored, "one") - table).abs().max() < 0.01
 
 
 def test_bad_input_is_named():
@@ -104,7 +104,7 @@ def test_stored_errors_are_what_the_network_says():
     few = classify.Draws(drawn.t[:3], drawn.eps[:, :3])
     made = zero_shot.pairs("binding", 1)
     live = zero_shot.ask(made.x, few, made.captions, own=True)
-    table = zero_shot.restored(stored, "binding")
+    table = errors.restored(stored, "binding")
     assert table.shape == (2 * zero_shot.PAIRS, 2, zero_shot.PAIR_DRAWS)
     assert (live - table[:2, :, :3]).abs().max() < 0.3 < (live - table[2:4, :, :3]).abs().max()
     other = classify.Draws(drawn.t[:2], zero_shot.pair_draws("relation", 1, fresh=True).eps[:, :2])
@@ -116,4 +116,4 @@ def test_stored_errors_are_what_the_network_says():
     live = zero_shot.ask(
         zero_shot.singles("comp", 1).x, classify.Draws(few.t[:2], few.eps[:, :2]), zero_shot.question("both")
     )
-    assert (live - zero_shot.restored(stored, "comp.both")[:1, :, :2]).abs().max() < 0.3
+    assert (live - errors.restored(stored, "comp.both")[:1, :, :2]).abs().max() < 0.3

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from denoising import classify, datasets, samplers, training, validate, zoo
+from denoising import features as inside
 from denoising.rng import Rng
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "fashion_errors",
     "fashion_synthetic",
     "made",
+    "packed",
     "pictures",
     "restored",
     "rows",
@@ -70,14 +72,18 @@ def fashion_errors() -> dict[str, Tensor]:
         x = pictures(len(draws.eps)).x
         x = x if shift is None else shifted(x, shift)
         table = classify.error_table(unet, x, draws, torch.arange(10), batch=100)
-        mean = table.mean(1, keepdim=True)
-        name = shift or "clean"
-        stored |= {f"{name}.mean": mean[:, 0].float(), f"{name}.off": (table - mean).half()}
+        stored |= packed(shift or "clean", table)
     return stored
 
 
+def packed(name: str, table: Tensor) -> dict[str, Tensor]:
+    """A table of errors, (B, K, N), as it is stored under `name`; `restored` gives it back."""
+    mean = table.mean(1, keepdim=True)
+    return {f"{name}.mean": mean[:, 0].float(), f"{name}.off": (table - mean).half()}
+
+
 def restored(stored: dict[str, Tensor], name: str = "clean") -> Tensor:
-    """The table `name`, "clean" or a shift, as it was before storing: (B, 10, N), float64."""
+    """The table `name` as it was before storing: (B, K, N), float64."""
     return stored[f"{name}.mean"].double()[:, None] + stored[f"{name}.off"].double()
 
 
@@ -117,12 +123,8 @@ def fashion_synthetic() -> dict[str, Tensor]:
     return labels
 
 
-@torch.no_grad()
 def features(x: Tensor, *, t: float = 0.1) -> Tensor:
     """What `fashion_unet` computes in its middle for clean pictures told to be at time t, without a label: (N, 384)."""
-    unet, parts = zoo.denoiser("fashion_unet"), []
-    for part in x.split(50):
-        e = unet.net.cond(torch.full((len(part),), 1000 * t - 1), torch.full((len(part),), unet.num_classes))
-        h = unet.net.middle(unet.net.encode(unet.schedule.alpha(t).float() * part, e)[0], e)
-        parts.append(F.avg_pool2d(h, 2).flatten(1))
-    return torch.cat(parts)
+    unet, how = zoo.denoiser("fashion_unet"), {"pool": 2, "generator": Rng(0), "noisy": False, "batch": 50}
+    middle = {"mid": inside.unet_blocks(unet.net)["mid"]}
+    return inside.extract(unet, unet.schedule.alpha(t).float() * x, t, middle, **how)["mid"]

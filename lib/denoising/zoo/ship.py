@@ -56,16 +56,17 @@ def draw(denoiser: Denoiser, n: int, *, seed: int = 0, calls: int = CALLS) -> tu
 
 def evaluate(net: nn.Module, data: str = "fashion-G") -> dict:
     """The numbers of a model card, on block T (or fresh pictures, if `data` are made by a formula) and on samples."""
-    if isinstance(net, zoo.network("BiGAN")):
-        return adversarial.evaluate(net, n=SAMPLES)
-    if isinstance(net, zoo.network("DualEncoder")):
-        return contrast.evaluate(net)
-    if data == "scenes":
-        return scene_nets.card(net)
-    if isinstance(net, zoo.network("BiasFreeUNet")):
-        return _evaluate_blind(net, data)
-    if isinstance(net, zoo.network("GuidedUNet")):
-        return _evaluate_student(net)
+    match type(net).__name__:
+        case "BiGAN":
+            return adversarial.evaluate(net, n=SAMPLES)
+        case "DualEncoder":
+            return contrast.evaluate(net)
+        case "BiasFreeUNet":
+            return _evaluate_blind(net, data)
+        case "GuidedUNet":
+            return _evaluate_student(net)
+        case "TextUNet" | "ConvNet" if data == "scenes":
+            return scene_nets.card(net)
     test = datasets.load("fashion-T")
     if not hasattr(net, "null_label"):
         noise_aware = net.config.noise_aware

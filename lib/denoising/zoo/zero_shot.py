@@ -14,6 +14,7 @@ from denoising import classify, scenes, validate, zoo
 from denoising.rng import Rng
 from denoising.scenes import Caption, Named, Thing
 from denoising.scenes.splits import plan
+from denoising.zoo.errors import packed
 
 __all__ = [
     "KINDS",
@@ -24,7 +25,6 @@ __all__ = [
     "pair_draws",
     "pairs",
     "question",
-    "restored",
     "scenes_attributes",
     "scenes_swaps",
     "singles",
@@ -160,25 +160,15 @@ def ask(x: Tensor, draws: classify.Draws, captions: Tensor, **how: bool) -> Tens
     return classify.error_table(zoo.denoiser("scenes_t2i"), x, draws, captions, batch=112, **how)
 
 
-def _stored(name: str, table: Tensor) -> dict[str, Tensor]:
-    mean = table.mean(1, keepdim=True)
-    return {f"{name}.mean": mean[:, 0].float(), f"{name}.off": (table - mean).half()}
-
-
-def restored(stored: dict[str, Tensor], name: str) -> Tensor:
-    """The table `name` as it was before storing: (B, K, N), float64."""
-    return stored[f"{name}.mean"].double()[:, None] + stored[f"{name}.off"].double()
-
-
 def scenes_attributes() -> dict[str, Tensor]:
     """Squared errors, [image, caption, draw]: "test.colour", "test.shape", "comp.colour", "comp.shape", "comp.both"."""
     stored = {}
     for split, n in SINGLES.items():
         x, draws = singles(split, n).x, attribute_draws(split)
         for kind in ("colour", "shape"):
-            stored |= _stored(f"{split}.{kind}", ask(x, draws, question(kind)))
+            stored |= packed(f"{split}.{kind}", ask(x, draws, question(kind)))
     few = ask(singles("comp", BOTH).x, attribute_draws("comp", BOTH), question("both"))
-    return stored | _stored("comp.both", few)
+    return stored | packed("comp.both", few)
 
 
 def scenes_swaps() -> dict[str, Tensor]:
@@ -189,7 +179,7 @@ def scenes_swaps() -> dict[str, Tensor]:
     stored = {}
     for kind in KINDS:
         made = pairs(kind)
-        stored |= _stored(kind, ask(made.x, pair_draws(kind), made.captions, own=True))
+        stored |= packed(kind, ask(made.x, pair_draws(kind), made.captions, own=True))
     made = pairs("relation")
     fresh = ask(made.x, pair_draws("relation", fresh=True), made.captions[:, 1:], own=True)
     return stored | {"relation.fresh": fresh[:, 0].float()}
