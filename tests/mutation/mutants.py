@@ -24,6 +24,7 @@ from of_library import (
 )
 from of_notebooks import NOTEBOOKS
 from of_scenes import SCENES
+from of_zero_shot import NOTEBOOK_54, OF_ZERO_SHOT
 
 __all__ = ["DENOISERS", "MUTANTS", "SCHEDULES", "Mutant"]
 
@@ -54,8 +55,10 @@ MUTANTS = [
     *CHECKS_53,
     *SCENES,
     *OF_FEATURES,
+    *OF_ZERO_SHOT,
     *OF_EXERCISES,
     *OF_CLASSROOM,
     *NOTEBOOKS,
+    *NOTEBOOK_54,
     *NOTEBOOK_55,
 ]

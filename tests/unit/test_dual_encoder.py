@@ -130,6 +130,40 @@ def test_a_network_of_chance_is_measured_as_chance():
     assert card["right_caption_of_100"] < 0.25
 
 
+def test_partners_have_the_same_words_and_are_told_apart_by_their_order_alone():
+    x, captions = contrast.partners(0, 20)
+    assert x.shape == (40, 3, 32, 32) and torch.equal(captions[0::2].sort(1).values, captions[1::2].sort(1).values)
+    readings, exchanged = scenes.read_scenes(x), captions.view(20, 2, 12).flip(1).view(40, 12)
+    assert scenes.compose_acc(readings, captions) > 0.97 and scenes.compose_acc(readings, exchanged) == 0
+    for row in captions:
+        held = {(one.colour, one.shape) for one in scenes.parse(scenes.decode(row)).objects} & set(scenes.HELD_OUT)
+        assert not held
+    again = contrast.partners(0, 3)
+    assert torch.equal(again[0], x[:6]) and not torch.equal(contrast.partners(9, 3)[0], x[:6])
+
+
+def test_without_order_the_loss_on_partners_stays_above_log_2():
+    loss = contrast.partners_loss(batch=8)
+    net = build(sample_size=32, ordered=False)
+    assert loss(net, 0) >= math.log(2) and not torch.equal(loss(net, 0), loss(net, 1))
+    with pytest.raises(ValueError, match=r"^world: expected 1 process for a contrastive loss, got 2"):
+        loss(net, 0, world=2)
+    x, captions = contrast.partners(0, 4)
+
+    class Reads(torch.nn.Module):
+        """A scorer that knows the answers: only order tells the two of a pair apart."""
+
+        def __init__(self):
+            super().__init__()
+            self.scale = torch.nn.Parameter(torch.tensor(50.0))
+
+        def forward(self, pictures, said):
+            right = (pictures[:, None] == x[None]).flatten(2).all(2).double()  # which picture it is
+            return self.scale * right @ (captions[:, None] == said[None]).all(2).double()
+
+    assert loss(Reads(), 0) < 1e-6
+
+
 def test_bad_input_is_named():
     net = build()
     with pytest.raises(ValueError, match=r"^x: expected \(B, 3, 16, 16\), got \(3, 3, 16, 8\)"):

@@ -19,7 +19,8 @@ from denoising.zoo import recipes, scene_nets, ship, tables
 NAMES = ["fashion_clf", "fashion_clf_guide", "fashion_clf_noisy", "fashion_judge", "fashion_unet", "fashion_unet_early"]
 NAMES += ["contours_1_blind", "contours_3_blind", "discs_blind"]
 NAMES += ["fashion_unet_unlabelled", "fashion_bigan"]
-NAMES += ["fashion_student", "scenes_cnn"]
+NAMES += ["fashion_student", "scenes_cnn", "scenes_t2i"]
+NAMES += ["scenes_dual", "scenes_dual_bag", "scenes_dual_partners"]
 NAMES += [f"fashion_blind_{n}{half}" for n in (10, 100, 1000, 10_000) for half in "ab"]
 UNETS, CLASSIFIERS, BLIND = (
     [name for name in zoo.names() if zoo.card(name)["network"] == network and name != "scenes_cnn"]

@@ -1,13 +1,17 @@
 """The contrastive model of scenes and captions: its objective, and what it is measured by."""
 
+from itertools import count
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from denoising import scenes, training
 from denoising.rng import Rng
+from denoising.scenes.splits import plan
+from denoising.zoo.zero_shot import exchanged, told_by
 
-__all__ = ["contrast_loss", "evaluate", "info_nce"]
+__all__ = ["contrast_loss", "evaluate", "info_nce", "partners", "partners_loss"]
 
 
 def info_nce(logits: Tensor) -> Tensor:
@@ -39,6 +43,48 @@ def contrast_loss(*, batch: int, seed: int) -> training.Loss:
             raise ValueError(f"world: expected 1 process for a contrastive loss, got {world}")
         rng = Rng(seed).spawn("words", step)
         x, y = scenes.batch("train", range(step * batch, (step + 1) * batch), generator=rng, null=0.0)
+        device = next(net.parameters()).device
+        return info_nce(net(x.to(device), y.to(device)))
+
+    return loss
+
+
+def partners(first: int, pairs: int) -> tuple[Tensor, Tensor]:
+    """Scenes of two objects, each followed by its partner, in which the objects have exchanged their colours.
+
+    Args:
+        first: scene of the training stream to start from; those that do not fit are left out.
+        pairs: how many.
+    Returns:
+        pictures (2 * pairs, 3, 32, 32) and captions (2 * pairs, 12) of colours, shapes and relation.
+    """
+    pictures, captions = [], []
+    for index in count(first):
+        made = plan("train", index)
+        others = exchanged(*made.things) if len(made.things) == 2 else None
+        if others is None:
+            continue
+        for things in (made.things, others):
+            pictures.append(scenes.make(things, background=made.background, phase=made.phase).image)
+            captions.append(scenes.encode(told_by(things, made.relation)))
+        if len(pictures) == 2 * pairs:
+            return torch.stack(pictures), torch.stack(captions)
+
+
+def partners_loss(*, batch: int) -> training.Loss:
+    """`info_nce` on batches in which every scene stands beside a partner whose caption has the same words.
+
+    Without the order of words the two captions of a pair are one, so the loss cannot fall below log 2.
+
+    Args:
+        batch: pictures per step, half of them partners.
+    Source: Yuksekgonul et al. 2022, arXiv 2210.01936 (hard negatives by composition).
+    """
+
+    def loss(net: nn.Module, step: int, *, rank: int = 0, world: int = 1) -> Tensor:
+        if world > 1:  # a share of the batch has fewer pictures to be told from
+            raise ValueError(f"world: expected 1 process for a contrastive loss, got {world}")
+        x, y = partners(2 * step * batch, batch // 2)  # of four scenes at least one fits
         device = next(net.parameters()).device
         return info_nce(net(x.to(device), y.to(device)))
 

@@ -138,6 +138,10 @@ def _contrast(recipe: Recipe) -> training.Loss:
     return contrast.contrast_loss(batch=recipe.batch, seed=recipe.seed)
 
 
+def _partners(recipe: Recipe) -> training.Loss:
+    return contrast.partners_loss(batch=recipe.batch)
+
+
 def _fold(recipe: Recipe, teacher: nn.Module) -> training.Loss:
     guided = NetworkDenoiser(teacher, zoo.SCHEDULE, num_classes=teacher.null_label)
     return distillation.fold_loss(datasets.load(recipe.data), guided, batch=recipe.batch, seed=recipe.seed)
@@ -159,6 +163,7 @@ OBJECTIVES: dict[str, Callable[[Recipe], training.Loss]] = {
     "attributes": _attributes,
     "captions": _captions,
     "contrast": _contrast,
+    "partners": _partners,
 }
 DISTILLATIONS: dict[str, Callable[[Recipe, nn.Module], training.Loss]] = {
     "fold": _fold,
@@ -217,9 +222,13 @@ RECIPES["fashion_unet_unlabelled"] = replace(
 RECIPES["fashion_bigan"] = Recipe(
     "BiGAN", "fashion-G", steps=2500, batch=64, lr=2e-4, seed=0, ema=0.995, objective=GAME
 )
-# the first 160 000 scenes of the same stream; "bag" cannot tell the order of words
-_dual = Recipe("DualEncoder", "scenes", steps=1250, batch=128, lr=1e-3, seed=0, ema=0.99, objective="contrast")
-RECIPES |= {"scenes_dual": _dual, "scenes_dual_bag": replace(_dual, options=(("ordered", False),))}
+# the same 640 000 scenes, in batches of four times as many; "bag" cannot tell the order of words
+_dual = Recipe("DualEncoder", "scenes", steps=5000, batch=128, lr=1e-3, seed=0, ema=0.99, objective="contrast")
+RECIPES |= {
+    "scenes_dual": _dual,
+    "scenes_dual_bag": replace(_dual, options=(("ordered", False),)),
+    "scenes_dual_partners": replace(_dual, steps=400, lr=5e-4, objective="partners", start="scenes_dual"),
+}
 
 
 def run(

@@ -171,15 +171,19 @@ def draw(model: CaptionDenoiser, captions: Tensor | None, n: int, *, s: float = 
 def _t2i_card(net: nn.Module) -> dict:
     """What `scenes_t2i` is accepted by, as the reader sees its pictures: 200 of each kind and seed, three seeds.
 
-    The control reads the same pictures against captions of other pictures.
+    The control reads the same pictures against captions of other pictures. Without a caption some shapes stay between
+    two of the list; the reader calls the small ones circles. So the judge is asked about these pictures as well.
     """
     model = CaptionDenoiser(net, zoo.SCHEDULE)
     one, two, held = _captions("test", 1), _captions("test", 2), _captions("comp")
     rows: dict[str, list[float]] = {key: [] for key in ACCEPTANCE}
+    second: list[list[float]] = []
     for seed in range(SEEDS):
-        seen = [scenes.read_scenes(draw(model, words, EACH, seed=seed)) for words in (one, two, held, None)]
-        found = [thing.shape for reading in seen[3] for thing in reading]
-        shares = [found.count(shape) / max(1, len(found)) for shape in scenes.SHAPES]
+        seen = [scenes.read_scenes(draw(model, words, EACH, seed=seed)) for words in (one, two, held)]
+        free = draw(model, None, EACH, seed=seed)
+        shares = _shares([thing.shape for reading in scenes.read_scenes(free) for thing in reading])
+        judges = _shares([scenes.SHAPES[k] for row in judged(free).tolist() for k in row[1:6:3] if k >= 0])
+        second.append([round(min(judges), 4), round(max(judges), 4)])
         shuffled = scenes.attr_acc([*seen[0], *seen[1]], torch.cat([one, two]).roll(EACH // 2, 0))
         values = (
             scenes.attr_acc(seen[0], one),
@@ -197,12 +201,17 @@ def _t2i_card(net: nn.Module) -> dict:
     return {
         "acceptance": rows,
         "accepted": accepted(rows),
+        "null_caption_by_the_judge_rarest_commonest": second,
         "sampler": f"DDIM, {STEPS} equal steps of t, s = {GUIDANCE:g}; {EACH} pictures of each kind and seed",
         "fd_unguided": round(fd(made), 4),
         "fd_floor": round(fd(real), 4),
         "judge_and_reader_agree": round(_agreement(made), 4),
         "n": FD_SCENES,
     }
+
+
+def _shares(found: list[str]) -> list[float]:
+    return [found.count(shape) / max(1, len(found)) for shape in scenes.SHAPES]
 
 
 def _agreement(x: Tensor) -> float:

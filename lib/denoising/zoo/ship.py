@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save
@@ -179,6 +180,12 @@ def _update_manifest(section: str, key: str, entry: dict) -> None:
     _replace(datasets.data_root() / "MANIFEST.json", (json.dumps(manifest, indent=1, sort_keys=True) + "\n").encode())
 
 
+def _cell(value: Any) -> str:
+    if isinstance(value, dict) and value:
+        return "<br>".join(f"{key} {one}" for key, one in value.items())
+    return str(value)
+
+
 def write(name: str, net: nn.Module, entry: dict) -> Path:
     """Put half-precision weights, configuration and model card of `net` into data/checkpoints/NAME and the manifest.
 
@@ -198,7 +205,7 @@ def write(name: str, net: nn.Module, entry: dict) -> Path:
     for file, data in files.items():
         _replace(folder / file, data)
     hashes = {file: hashlib.sha256(data).hexdigest() for file, data in files.items()}
-    rows = "\n".join(f"| {key.replace('_', ' ')} | {value} |" for key, value in entry.items())
+    rows = "\n".join(f"| {key.replace('_', ' ')} | {_cell(value)} |" for key, value in entry.items())
     text = f"# {name}\n\nMade by `python -m denoising.zoo train {name}`.\n\n| | |\n|---|---|\n{rows}\n"
     _replace(folder / "README.md", text.encode())
     _update_manifest("checkpoints", name, entry | {"files": hashes})

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from denoising import datasets, guidance, metrics, samplers, validate, zoo
 from denoising.rng import Rng
-from denoising.zoo import errors, experts, ship
+from denoising.zoo import errors, experts, ship, zero_shot
 
 __all__ = ["TABLES", "from_bytes", "guidance_start", "make", "to_bytes"]
 
@@ -96,4 +96,6 @@ TABLES: dict[str, Callable[[], dict[str, Tensor]]] = {
     "fashion_reference": fashion_reference,
     "fashion_synthetic": errors.fashion_synthetic,
     "guidance_grid": guidance_grid,
+    "scenes_attributes": zero_shot.scenes_attributes,
+    "scenes_swaps": zero_shot.scenes_swaps,
 }

@@ -22,12 +22,14 @@ __all__ = [
     "Singles",
     "ask",
     "attribute_draws",
+    "exchanged",
     "pair_draws",
     "pairs",
     "question",
     "scenes_attributes",
     "scenes_swaps",
     "singles",
+    "told_by",
 ]
 
 KINDS = ("relation", "binding", "colour")
@@ -84,11 +86,16 @@ def _bases() -> tuple[int, ...]:
     """Scenes of `rel_swap` whose objects differ in colour and shape, and whose exchanged colours are not held out."""
     fine = []
     for index in range(0, scenes.SPLITS["rel_swap"].size or 0, 2):
-        a, b = plan("rel_swap", index).things
-        exchanged = {(b.colour, a.shape), (a.colour, b.shape)}
-        if a.colour != b.colour and a.shape != b.shape and not exchanged & set(scenes.HELD_OUT):
+        if exchanged(*plan("rel_swap", index).things):
             fine.append(index)
     return tuple(fine)
+
+
+def exchanged(a: Thing, b: Thing) -> tuple[Thing, Thing] | None:
+    """Two objects with their colours exchanged; `None` if that changes no caption or shows a held-out combination."""
+    if a.colour == b.colour or a.shape == b.shape or {(b.colour, a.shape), (a.colour, b.shape)} & {*scenes.HELD_OUT}:
+        return None
+    return a._replace(colour=b.colour), b._replace(colour=a.colour)
 
 
 def _third(a: Thing, b: Thing) -> str:
@@ -117,16 +124,16 @@ def pairs(kind: str, n: int = PAIRS) -> Pairs:
             others = plan("rel_swap", index + 1).things
             told = (b, a)
         else:
-            colours = (b.colour, a.colour) if kind == "binding" else (_third(a, b), b.colour)
-            others = told = tuple(one._replace(colour=c) for one, c in zip((a, b), colours, strict=True))
-        ids = [scenes.encode(_words(things, made.relation)) for things in ((a, b), told)]
+            others = told = exchanged(a, b) if kind == "binding" else (a._replace(colour=_third(a, b)), b)
+        ids = [scenes.encode(told_by(things, made.relation)) for things in ((a, b), told)]
         for things in (made.things, others):
             pictures.append(scenes.make(things, background=made.background, phase=made.phase).image)
             captions.append(torch.stack(ids))
     return Pairs(torch.stack(pictures), torch.stack(captions))
 
 
-def _words(things: tuple[Thing, ...], relation: str | None) -> str:
+def told_by(things: tuple[Thing, ...], relation: str | None) -> str:
+    """The caption that names colours, shapes and the relation, and nothing else."""
     return scenes.compose(Caption(tuple(Named(None, one.colour, one.shape) for one in things), relation))
 
 
