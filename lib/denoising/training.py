@@ -32,6 +32,7 @@ __all__ = [
     "guess_and_v",
     "learning_rate",
     "minibatch",
+    "one_process",
     "share",
     "stratified_times",
 ]
@@ -120,6 +121,12 @@ def share(parts: tuple[Tensor, ...], rank: int, world: int) -> tuple[Tensor, ...
     return tuple(part[rank::world] for part in parts)
 
 
+def one_process(world: int, what: str) -> None:
+    """Refuse several processes where a share of the batch gives another loss: batch statistics, pairs in contrast."""
+    if world > 1:
+        raise ValueError(f"world: expected 1 process for {what}, got {world}")
+
+
 def denoising_loss(
     data: Images, schedule: Schedule, *, batch: int, seed: int, p_null: float = 0.1, num_timesteps: int = 1000
 ) -> Loss:
@@ -176,8 +183,7 @@ def classifier_loss(data: Images, *, batch: int, seed: int, noise: Schedule | No
         # a shift by up to one pixel is the only augmentation; the border is padding, so nothing wraps into view
         dx, dy = (int(torch.randint(-1, 2, (), generator=rng)) for _ in range(2))
         x = x.roll((dx, dy), (2, 3))
-        if world > 1:  # batch norm sees its own share only, so two processes would train another network
-            raise ValueError(f"world: expected 1 process for a classifier with batch norm, got {world}")
+        one_process(world, "a classifier with batch norm")
         device = next(net.parameters()).device
         inputs = (x,) if noise is None else (add_noise(noise, x, t, eps), t)
         return F.cross_entropy(net(*(part.to(device) for part in inputs)), y.to(device))

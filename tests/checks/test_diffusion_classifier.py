@@ -48,17 +48,6 @@ def test_the_solutions_pass(capsys):
 
 
 @pytest.mark.parametrize(
-    ("check", "name"), [(check_n_calls, "n_calls"), (check_diffusion_classify, "diffusion_classify")]
-)
-@pytest.mark.parametrize("answer", [None, ...])
-def test_no_answer_is_not_a_wrong_answer(check, name, answer, capsys):
-    check(lambda *_: answer)
-    assert capsys.readouterr().out == f"[ ] {name}: not attempted yet\n"
-    with pytest.raises(WrongAnswer, match="no answer yet"):
-        check(lambda *_: answer, strict=True)
-
-
-@pytest.mark.parametrize(
     ("answer", "cause"),
     [
         (lambda k, n, keep: k * n[-1], "full table"),

@@ -48,15 +48,6 @@ def test_the_solutions_pass(check, answer, name, capsys):
     assert capsys.readouterr().out == f"[x] {name}\n"
 
 
-@pytest.mark.parametrize(("check", "_", "name"), CHECKS)
-@pytest.mark.parametrize("answer", [None, ...])
-def test_no_answer_is_not_a_wrong_answer(check, _, name, answer, capsys):
-    check(lambda *_: answer)
-    assert capsys.readouterr().out == f"[ ] {name}: not attempted yet\n"
-    with pytest.raises(WrongAnswer, match="no answer yet"):
-        check(lambda *_: answer, strict=True)
-
-
 def test_a_part_that_is_missing_is_missing(capsys):
     check_variances(lambda a, b, s: (variances(a, b, s)[0], ..., ...))
     check_score_and_tilt(lambda c, u, p, y, s: (cfg(c, u, s), None))

@@ -96,16 +96,6 @@ def test_rescale_betas_accepts(answer, strict, capsys):
     assert capsys.readouterr().out == "[x] rescale_betas\n"
 
 
-@pytest.mark.parametrize(("check", "name"), [(check_pooled_snr, "pooled_snr"), (check_rescale_betas, "rescale_betas")])
-@pytest.mark.parametrize("nothing", [None, ...])
-def test_waits_for_an_answer_unless_strict(check, name, nothing, capsys):
-    check(lambda *_: nothing)
-    assert capsys.readouterr().out == f"[ ] {name}: not attempted yet\n"
-    with pytest.raises(WrongAnswer, match=f"{name}: no answer yet"):
-        check(lambda *_: nothing, strict=True)
-    assert capsys.readouterr().out == ""
-
-
 @pytest.mark.parametrize("strict", [False, True])
 @pytest.mark.parametrize(("wrong", "cause"), SNR_MISTAKES)
 def test_pooled_snr_names_the_mistake(wrong, cause, strict, capsys):

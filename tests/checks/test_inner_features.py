@@ -39,15 +39,6 @@ def test_the_solutions_pass(capsys):
     assert capsys.readouterr().out == "[x] csnr_known\n[x] extract\n"
 
 
-@pytest.mark.parametrize(("check", "name"), [(check_csnr_known, "csnr_known"), (check_extract, "extract")])
-@pytest.mark.parametrize("answer", [None, ...])
-def test_no_answer_is_not_a_wrong_answer(check, name, answer, capsys):
-    check(lambda *_: answer)
-    assert capsys.readouterr().out == f"[ ] {name}: not attempted yet\n"
-    with pytest.raises(WrongAnswer, match="no answer yet"):
-        check(lambda *_: answer, strict=True)
-
-
 @pytest.mark.parametrize(
     ("answer", "cause"),
     [

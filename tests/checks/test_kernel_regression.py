@@ -34,17 +34,6 @@ def test_the_solutions_pass(capsys):
 
 
 @pytest.mark.parametrize(
-    ("check", "name"), [(check_regression_form, "regression_form"), (check_from_start, "from_start")]
-)
-@pytest.mark.parametrize("answer", [None, ...])
-def test_no_answer_is_not_a_wrong_answer(check, name, answer, capsys):
-    check(lambda *_: answer)
-    assert capsys.readouterr().out == f"[ ] {name}: not attempted yet\n"
-    with pytest.raises(WrongAnswer, match="no answer yet"):
-        check(lambda *_: answer, strict=True)
-
-
-@pytest.mark.parametrize(
     ("answer", "cause"),
     [
         (changed("f", lambda a, s, c: a / s), "divides by the variance"),

@@ -53,15 +53,6 @@ def test_the_tolerance_does_not_depend_on_the_draw(seed):
     check_hutchinson_trace(lambda f, x, kind, n, _: hutchinson(f, x, kind, n, generator), strict=True)
 
 
-@pytest.mark.parametrize(("check", "name"), [(check_vincent, "vincent"), (check_hutchinson_trace, "hutchinson_trace")])
-@pytest.mark.parametrize("answer", [None, ...])
-def test_no_answer_is_not_a_wrong_answer(check, name, answer, capsys):
-    check(lambda *_: answer)
-    assert capsys.readouterr().out == f"[ ] {name}: not attempted yet\n"
-    with pytest.raises(WrongAnswer, match="no answer yet"):
-        check(lambda *_: answer, strict=True)
-
-
 @pytest.mark.parametrize(
     ("answer", "cause"),
     [

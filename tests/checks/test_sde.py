@@ -47,19 +47,6 @@ def test_the_solutions_pass(capsys):
     assert capsys.readouterr().out == 2 * "[x] preconditioning\n" + 2 * "[x] translate\n"
 
 
-@pytest.mark.parametrize("answer", [None, ...])
-def test_no_answer_is_not_a_wrong_answer(answer, capsys):
-    missing = [
-        (lambda **s: check_preconditioning(lambda *_: answer, **s), "preconditioning"),
-        (lambda **s: check_translate(lambda *_: answer, **s), "translate"),
-    ]
-    for check, name in missing:
-        check()
-        assert capsys.readouterr().out == f"[ ] {name}: not attempted yet\n"
-        with pytest.raises(WrongAnswer, match="no answer yet"):
-            check(strict=True)
-
-
 @pytest.mark.parametrize(
     ("answer", "cause"),
     [

@@ -59,16 +59,6 @@ def test_step_accepts(answer, strict, capsys):
     assert capsys.readouterr().out == "[x] step\n"
 
 
-@pytest.mark.parametrize("nothing", [None, ...])
-@pytest.mark.parametrize("check", [lambda answer, **how: check_step(lambda *_: answer, **how), check_choice_of_control])
-def test_waits_for_an_answer_unless_strict(check, nothing, capsys):
-    check(nothing)
-    assert capsys.readouterr().out.endswith(": not attempted yet\n")
-    with pytest.raises(WrongAnswer, match="no answer yet"):
-        check(nothing, strict=True)
-    assert capsys.readouterr().out == ""
-
-
 @pytest.mark.parametrize("strict", [False, True])
 @pytest.mark.parametrize(("wrong", "cause"), STEP_MISTAKES)
 def test_step_names_the_mistake(wrong, cause, strict, capsys):

@@ -380,6 +380,7 @@ assert accelerator.num_processes == 2 == torch.distributed.get_world_size(), acc
 weights, averaged, losses = own.trained(Path({state!r}), accelerator=accelerator)
 if accelerator.is_main_process:
     torch.save((weights, averaged, losses), {out!r})
+accelerator.wait_for_everyone()  # who leaves while the other still holds the group may be aborted on the way out
 torch.distributed.destroy_process_group()
 """
 

@@ -1,5 +1,6 @@
 """The contrastive model of scenes and captions: its objective, and what it is measured by."""
 
+from collections.abc import Callable
 from itertools import count
 
 import torch
@@ -27,6 +28,17 @@ def info_nce(logits: Tensor) -> Tensor:
     return (F.cross_entropy(logits, pairs) + F.cross_entropy(logits.T, pairs)) / 2
 
 
+def _loss(pairs: Callable[[int], tuple[Tensor, Tensor]]) -> training.Loss:
+    """`info_nce` on the pictures and captions that belong to a step."""
+
+    def loss(net: nn.Module, step: int, *, rank: int = 0, world: int = 1) -> Tensor:
+        training.one_process(world, "a contrastive loss")
+        device = next(net.parameters()).device
+        return info_nce(net(*(part.to(device) for part in pairs(step))))
+
+    return loss
+
+
 def contrast_loss(*, batch: int, seed: int) -> training.Loss:
     """`info_nce` on the endless training stream of scenes: the stream that the denoiser learned from.
 
@@ -38,15 +50,11 @@ def contrast_loss(*, batch: int, seed: int) -> training.Loss:
         seed: of the dropped words.
     """
 
-    def loss(net: nn.Module, step: int, *, rank: int = 0, world: int = 1) -> Tensor:
-        if world > 1:  # a share of the batch has fewer pictures to be told from
-            raise ValueError(f"world: expected 1 process for a contrastive loss, got {world}")
+    def pairs(step: int) -> tuple[Tensor, Tensor]:
         rng = Rng(seed).spawn("words", step)
-        x, y = scenes.batch("train", range(step * batch, (step + 1) * batch), generator=rng, null=0.0)
-        device = next(net.parameters()).device
-        return info_nce(net(x.to(device), y.to(device)))
+        return scenes.batch("train", range(step * batch, (step + 1) * batch), generator=rng, null=0.0)
 
-    return loss
+    return _loss(pairs)
 
 
 def partners(first: int, pairs: int) -> tuple[Tensor, Tensor]:
@@ -80,15 +88,7 @@ def partners_loss(*, batch: int) -> training.Loss:
         batch: pictures per step, half of them partners.
     Source: Yuksekgonul et al. 2022, arXiv 2210.01936 (hard negatives by composition).
     """
-
-    def loss(net: nn.Module, step: int, *, rank: int = 0, world: int = 1) -> Tensor:
-        if world > 1:  # a share of the batch has fewer pictures to be told from
-            raise ValueError(f"world: expected 1 process for a contrastive loss, got {world}")
-        x, y = partners(2 * step * batch, batch // 2)  # of four scenes at least one fits
-        device = next(net.parameters()).device
-        return info_nce(net(x.to(device), y.to(device)))
-
-    return loss
+    return _loss(lambda step: partners(2 * step * batch, batch // 2))  # four scenes a pair: one in three fits
 
 
 @torch.no_grad()

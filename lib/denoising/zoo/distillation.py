@@ -18,7 +18,7 @@ from denoising.guidance import strength_of_w
 from denoising.networks.guided_unet import W_MAX, AtStrength
 from denoising.rng import Rng
 from denoising.schedules import Schedule
-from denoising.training import EMA, Loss, fit, minibatch
+from denoising.training import EMA, Loss, fit, minibatch, one_process
 
 __all__ = ["ddim_step", "fitted", "fold_loss", "halve_loss", "one_step_target", "student_at", "two_steps"]
 
@@ -84,11 +84,6 @@ def _draw(data: Images, batch: int, step: int, seed: int, w_max: float) -> tuple
     return rng, data.x[index], data.y[index], w_max * torch.rand(batch, generator=rng)
 
 
-def _alone(world: int) -> None:
-    if world > 1:
-        raise ValueError(f"world: expected 1 process for a distillation, got {world}")
-
-
 def fold_loss(data: Images, teacher: Denoiser, *, batch: int, seed: int, w_max: float = W_MAX) -> Loss:
     """Stage one: the student's one call is to answer what the guided teacher's two calls do, at every strength.
 
@@ -105,7 +100,7 @@ def fold_loss(data: Images, teacher: Denoiser, *, batch: int, seed: int, w_max: 
     validate.number("w_max", w_max, lo=0)
 
     def loss(net: nn.Module, step: int, *, rank: int = 0, world: int = 1) -> Tensor:
-        _alone(world)
+        one_process(world, "a distillation")
         rng, x0, y, w = _draw(data, batch, step, seed, w_max)
         t = 1 - (torch.arange(batch) + torch.rand(batch, generator=rng, dtype=torch.float64)) / batch  # (0, 1]
         x = add_noise(teacher.schedule, x0, t, torch.randn(x0.shape, generator=rng))
@@ -136,7 +131,7 @@ def halve_loss(
     validate.number("w_max", w_max, lo=0)
 
     def loss(net: nn.Module, step: int, *, rank: int = 0, world: int = 1) -> Tensor:
-        _alone(world)
+        one_process(world, "a distillation")
         if net is teacher:
             raise ValueError("teacher: expected a frozen copy, got the student itself, whose targets would move along")
         rng, x0, y, w = _draw(data, batch, step, seed, w_max)

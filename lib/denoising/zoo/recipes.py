@@ -108,8 +108,7 @@ def _blind(recipe: Recipe) -> training.Loss:
     pictures = blind_pictures(recipe.data)[first : first + count] if recipe.subset else None
 
     def loss(net: nn.Module, step: int, *, rank: int = 0, world: int = 1) -> Tensor:
-        if world > 1:  # the scales see their own share of a batch only, so two processes would train another network
-            raise ValueError(f"world: expected 1 process for a network with batch statistics, got {world}")
+        training.one_process(world, "a network with batch statistics")
         rng = Rng(recipe.seed).spawn("noise", step)
         if pictures is not None:  # drawn with replacement: a subset may be smaller than a batch
             x0 = pictures[torch.randint(len(pictures), (recipe.batch,), generator=rng)]

@@ -88,8 +88,7 @@ def attributes_loss(*, batch: int, seed: int) -> training.Loss:
     """
 
     def loss(net: nn.Module, step: int, *, rank: int = 0, world: int = 1) -> Tensor:
-        if world > 1:  # batch norm sees its own share only, so two processes would train another network
-            raise ValueError(f"world: expected 1 process for a classifier with batch norm, got {world}")
+        training.one_process(world, "a classifier with batch norm")
         rng, indices = Rng(seed).spawn("noise", step), range(step * batch, (step + 1) * batch)
         x, _ = scenes.batch("train", indices, dropping=False)
         haze = HAZE * torch.rand((batch, 1, 1, 1), generator=rng)
