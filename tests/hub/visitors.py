@@ -73,10 +73,12 @@ def clear_dead() -> None:
 
 
 def processes_of(uid: int) -> list[int]:
+    """The running ones. One that ended stays in the list of processes until its parent asks for its status."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if folder.stat().st_uid == uid:
+            ended = (folder / "stat").read_text().rpartition(")")[2].split()[0] == "Z"
+            if folder.stat().st_uid == uid and not ended:
                 found.append(int(folder.name))
     return found
 
