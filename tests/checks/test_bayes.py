@@ -78,6 +78,15 @@ def test_wrong_weights_are_named(answer, cause):
         (having(last="argmax"), "a decision, not a probability"),
         (having(last="scores"), "take a softmax"),
         (having(fresh=True), "do all classes share"),
+        (lambda x, e, p, n, g, log_snr=None: posterior(x, e, p, n, g), "outside log_snr"),
+        (having(width=20.0), "width of the given log_snr"),
+        (lambda x, e, p, n, g, log_snr=(-9.0, 11.0): posterior(x, e, p, 1024, g, log_snr), "are 120 guesses"),
+        (
+            lambda x, e, p, n, g, log_snr=(-9.0, 11.0): posterior(
+                x, e, p, n, torch.Generator().manual_seed(1), log_snr
+            ),
+            "another generator",
+        ),
         (lambda *a: posterior(*a).T, "expected probabilities of shape"),
         (lambda *a: posterior(*a) / 0, "finite"),
     ],

@@ -8,9 +8,22 @@ from denoising.checks import WrongAnswer
 from denoising.checks.diffusion_classifier import check_diffusion_classify, check_n_calls
 from denoising.denoisers import add_noise
 
+NOISES = {
+    "one": lambda n, d, g: torch.randn(d, generator=g).expand(n, d),
+    "halves": lambda n, d, g: torch.randn((2, d), generator=g).repeat_interleave((n + 1) // 2, 0)[:n],
+    "zero": lambda n, d, g: torch.zeros(n, d),
+    "rand": lambda n, d, g: torch.rand((n, d), generator=g),
+    "centred": lambda n, d, g: torch.rand((n, d), generator=g) - 0.5,
+    "triple": lambda n, d, g: 3 * torch.randn((n, d), generator=g),
+    "shifted": lambda n, d, g: 0.5 + 0.75**0.5 * torch.randn((n, d), generator=g),
+    "global": lambda n, d, g: torch.randn((n, d)),
+}
+
 
 def race(x, denoiser, classes, times, stages, keep, generator, *, fault=""):
     eps = torch.randn((len(times), *x.shape), generator=generator, dtype=x.dtype)
+    if fault in NOISES:
+        eps = NOISES[fault](len(times), len(x), generator).to(x.dtype)
     alive, history, calls, start = classes.tolist(), {c: [] for c in classes.tolist()}, 0, 0
     for stop, k in zip(stages, keep, strict=True):
         start = 0 if fault == "again" else start
@@ -47,6 +60,17 @@ def test_the_solutions_pass(capsys):
     assert capsys.readouterr().out == "[x] n_calls\n[x] diffusion_classify\n"
 
 
+def test_a_right_race_passes_whatever_its_noise():
+    """A learner may draw in another order: generators that are further on stand for it."""
+    for shift in range(1, 6):
+
+        def moved(*arguments, shift=shift):
+            torch.randn(shift, generator=arguments[-1])
+            return race(*arguments)
+
+        check_diffusion_classify(moved, strict=True)
+
+
 @pytest.mark.parametrize(
     ("answer", "cause"),
     [
@@ -78,6 +102,14 @@ def test_wrong_counts_are_named(answer, cause):
         ("short", "a history of"),
         ("worst", "the least mean|a history of"),
         ("last", "errors, expected|the least mean"),
+        ("one", "noise of its own"),
+        ("halves", "noise of its own"),
+        ("zero", "noise of its own"),
+        ("rand", "not standard Gaussian"),
+        ("centred", "not standard Gaussian"),
+        ("triple", "not standard Gaussian"),
+        ("shifted", "not standard Gaussian"),
+        ("global", "the same generator gives other errors"),
     ],
 )
 def test_wrong_races_are_named(fault, cause):

@@ -14,7 +14,14 @@ from denoising.rng import Rng
 def caption_scores(x, denoiser, captions, times, generator, *, fault=""):
     if fault != "lengths" and len({int(n) for n in (captions != 0).sum(1)}) > 1:
         raise ValueError("captions: expected equal lengths")
-    eps = torch.randn((len(times), *x.shape), generator=generator, dtype=x.dtype)
+    source = None if fault == "global" else generator
+    eps = torch.randn((len(times), *x.shape), generator=source, dtype=x.dtype)
+    if fault in ("uniform", "loud", "none"):
+        eps = {
+            "uniform": torch.rand(eps.shape, generator=generator, dtype=x.dtype),
+            "loud": 3 * (eps - eps.mean()),
+            "none": eps / 9,
+        }[fault]
     if fault == "one noise":
         eps = eps[:1].expand_as(eps)
     if fault == "guided":
@@ -56,6 +63,10 @@ def share(hits):
         (lambda s: (share(s[:, 0, 0] > s[:, 0, 1]), *truth(s)[1:]), "first picture only"),
         (lambda s: truth(s.mT), "this is the image score"),
         (lambda s: (share((s[:, 0, 0] >= s[:, 0, 1]) & (s[:, 1, 1] >= s[:, 1, 0])), *truth(s)[1:]), "a tie is no"),
+        (
+            lambda s: (truth(s)[0], share((s[:, 0, 0] >= s[:, 1, 0]) & (s[:, 1, 1] >= s[:, 0, 1])), truth(s)[2]),
+            "image score: a tie is no",
+        ),
         (lambda s: truth(-s), "a higher score is better"),
         (lambda s: (truth(s)[0], truth(s)[0], truth(s)[2]), "keep the caption"),
         (lambda s: (*truth(s)[:2], truth(s)[0] * truth(s)[1]), "a product of shares"),
@@ -81,6 +92,10 @@ def test_chances_of_random_scores():
         ("null", "no guidance"),
         ("times", "every given time"),
         ("one noise", "noise of its own"),
+        ("uniform", "not standard Gaussian"),
+        ("loud", "not standard Gaussian"),
+        ("none", "not standard Gaussian"),
+        ("global", "draw the noise from it"),
         ("sign", "minus the error"),
         ("mean", "not their mean"),
         ("sum", "not their sum"),

@@ -30,6 +30,10 @@ NOTEBOOK_55 = notebook(
     ("b in (back, back.roll(1, 0)))", "b in (back.roll(1, 0), back))"),
     ("return d * on / (c * on + (d - c) * off)", "return d * on / (c * on + d * off)"),
     ("        handle.remove()\n", "        pass\n"),
+    ("np.subtract(early(0.1), early(0.001))", "np.subtract(early(0.001), early(0.1))"),  # noise helps the wrong end
+    ('for b in ("entry", "up.0", "up.1")}', 'for b in ("up.0", "up.3", "out")}'),  # blocks that the picture leaves by
+    ("gan.generate(codes / 2)", "gan.generate(codes)"),  # no control left
+    ("for rows in ([3, 4, 5], [0, 1, 6])", "for rows in ([0, 1, 6], [3, 4, 5])"),  # the outer blocks for the deep ones
 )
 OF_FEATURES = [
     *library(

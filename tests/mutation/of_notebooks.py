@@ -434,7 +434,7 @@ NOTEBOOKS = [
             "classify.Draws(when[0], noise(free))",
         ),  # the time is shared after all
         ("shared.t > 0.9", "shared.t < 0.1"),  # the wrong end
-        ('fit(eps_loss, 1500, "eps")', 'fit(eps_loss, 1500, "v")'),  # a prediction of noise read as v
+        ('fit(eps_loss, 2500, "eps")', 'fit(eps_loss, 2500, "v")'),  # a prediction of noise read as v
         ("stages, keep = (2, 8, 32), (5, 2, 1)", "stages, keep = (1, 2, 32), (3, 2, 1)"),  # greedy
         (
             "classify.Draws(drawn.t, drawn.eps[:20])",
@@ -442,6 +442,16 @@ NOTEBOOKS = [
         ),  # other noise than stored
         ("classify.Draws(drawn.t, eps[[i]])", "classify.Draws(drawn.t, drawn.eps[[i]])"),  # the noise is not fresh
         ("full[:100, :, :8]", "full[100:, :, :8].flip(1)"),  # the labels reversed
+        (
+            "1000 // n * torch.arange(n) + torch.randint(1000 // n,",
+            "0 * torch.arange(n) + torch.randint(1000,",
+        ),  # own times at random, not spread evenly
+        (
+            "torch.randint(1000 // n, (500, n), generator=own)]",
+            "torch.randint(1, (500, n), generator=own) + 500 // n]",
+        ),  # all classes at the same times after all
+        ("argsort()[:16]", "argsort()[-16:]"),  # the worst times for the best
+        ("by_time[-16:]", "by_time[:16]"),  # the quietest for the latest
     ),
     *notebook(
         "4-guidance/4.4-half-the-cost",

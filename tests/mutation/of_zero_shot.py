@@ -8,6 +8,7 @@ _NOISE = "test_noise_is_shared_within_a_pair_and_fresh_noise_is_not"
 _PARTNERS = "test_partners_have_the_same_words_and_are_told_apart_by_their_order_alone"
 _LOG2 = "test_without_order_the_loss_on_partners_stays_above_log_2"
 _NAMED = "test_wrong_scores_of_captions_are_named"
+_POSTERIORS = "test_wrong_posteriors_are_named"
 
 OF_ZERO_SHOT = [
     *library(
@@ -50,11 +51,20 @@ OF_ZERO_SHOT = [
         ('"fresh", kind)', '"pairs", kind)', _NOISE),
     ),
     *library(
+        "checks/bayes",
+        "tests/checks/test_bayes.py",
+        ("require(inside, name", "require(True, name", _POSTERIORS),
+        ("require(len(z) == 5 * classes * 8, name", "require(True, name", _POSTERIORS),
+        ("require(not _same(fresh, few), name", "require(True, name", _POSTERIORS),
+    ),
+    *library(
         "checks/zero_shot",
         "tests/checks/test_zero_shot.py",
         ("None not in told and null not in told", "True", _NAMED),
         ("all(torch.allclose(a, b) for (_, a), (_, b)", "all(True for (_, a), (_, b)", _NAMED),
         ("text & image))", "text | image))", "test_chances_of_random_scores"),
+        ("0.5 < float(every.square().mean()) < 1.5", "0.5 < float(every.square().mean()) < 99", _NAMED),
+        ("torch.equal(got, again)", "True", _NAMED),
     ),
 ]
 

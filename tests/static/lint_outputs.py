@@ -18,7 +18,7 @@ BARE = {
     r"\bnp\.(float|int|bool)\w*\(": "a numpy scalar",
     r"(?<![\w.])(/(home|root|usr|opt|tmp|Users|work|var)/|[A-Z]:\\)\w": "a path",
     "\u2248 ?[-+]?(nan|inf)": "a broken measured number",
-    r"(?m)(?<![\d.\u2248])(?<!\u2248 )\b\d+\.\d{5,}": "a bare number with more than four decimals",
+    r"(?m)(?<![\d.\u2248])(?<!\u2248 )(?<!\u2248 [-+])\b\d+\.\d{5,}": "a bare number with more than four decimals",
 }
 
 

@@ -59,11 +59,9 @@ def check_diffusion_posterior(diffusion_posterior: Callable[..., Any], *, strict
     x = means[[0, 1, 2] * 20] + 0.8 * torch.randn((60, dim), generator=Rng(0), dtype=torch.float64)
     log_p = -0.5 * ((x[:, None] - means).square().sum(2) / spread + dim * spread.log())
     prior = torch.tensor([0.5, 0.3, 0.2], dtype=torch.float64).log()
-    shown: list[Tensor] = []
 
     def guesses(order: Tensor) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
         def eps_hat(z: Tensor, log_snr: Tensor, y: Tensor) -> Tensor:
-            shown.append(z)
             alpha2 = torch.sigmoid(log_snr).view(-1, 1)
             mean, v = means[order[y]], spread[order[y]][:, None]
             return (1 - alpha2).sqrt() * (z - alpha2.sqrt() * mean) / (alpha2 * v + 1 - alpha2)
@@ -102,7 +100,6 @@ def check_diffusion_posterior(diffusion_posterior: Callable[..., Any], *, strict
             (log_p + prior.exp(), "log_prior is a logarithm already: add it as it is"),
         ):
             require(_distance(got, wrong.softmax(1)) > 0.03, name, cause)
-    shown.clear()
     few = ask(4, prior)
     order = torch.tensor([2, 0, 1])
     shared = _same(ask(4, prior[order], order), few[:, order])
@@ -112,6 +109,27 @@ def check_diffusion_posterior(diffusion_posterior: Callable[..., Any], *, strict
     flat = ask(4, torch.zeros(classes, dtype=torch.float64))
     shift = (few.log() - flat.log()).diff(dim=1) - prior.diff()
     require(float(shift.abs().max()) < 1e-9, name, "a prior must shift the log-odds by exactly its own")
+
+    # guesses that are wrong by a known vector, so that the posterior of any range is known without sampling
+    seen: list[tuple[Tensor, Tensor, Tensor]] = []
+    point, wrong = x[:1], torch.tensor([0.1, 0.2, 0.3], dtype=torch.float64)
+
+    def off_by(z: Tensor, log_snr: Tensor, y: Tensor) -> Tensor:
+        seen.append((z, log_snr.flatten().expand(len(z)), y))
+        alpha2 = torch.sigmoid(log_snr).view(-1, 1)
+        return (z - alpha2.sqrt() * point) / (1 - alpha2).sqrt() + wrong[y][:, None]
+
+    got = diffusion_posterior(point.expand(5, dim).clone(), off_by, prior.clone(), 8, Rng(1), (-3.0, 2.0))
+    z, level, y = (torch.cat(parts) for parts in zip(*seen, strict=True))
+    require(len(z) == 5 * classes * 8, name, f"n = 8 draws of 5 points and 3 classes are 120 guesses, got {len(z)}")
+    inside = bool((level >= -3 - 1e-9).all() and (level <= 2 + 1e-9).all())
+    require(inside, name, "levels outside log_snr: the range is an argument")
+    rows = [z[y == c][z[y == c][:, 0].argsort()] for c in range(classes)]
+    require(all(_same(row, rows[0]) for row in rows), name, "all classes must be asked about the same z")
+    want = (-0.5 * 5 * dim * wrong**2 + prior).softmax(0).expand(5, classes)
+    require(_same(got, want), name, "the weight of the mean error is half the width of the given log_snr")
+    fresh = diffusion_posterior(x.clone(), guesses(torch.arange(classes)), prior.clone(), 4, Rng(2))
+    require(not _same(fresh, few), name, "another generator must give other draws: is the argument used?")
     passed(name)
 
 

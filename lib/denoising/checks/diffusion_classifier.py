@@ -74,6 +74,7 @@ def check_diffusion_classify(diffusion_classify: Callable[..., Any], *, strict: 
     labels = torch.tensor([11, 4, 17, 2, 9, 6])
     times = rows(1000)[torch.tensor([200, 800, 300, 550, 420, 250, 930, 360])]
     plans = (((8,), (1,)), ((2, 5, 8), (4, 2, 1)), ((1, 8), (3, 1)), *[((2, 5, 8), (5, 4, 1))] * 9)
+    noises = []
     for seed, (stages, keep) in enumerate(plans):
         x = means[4] + 1.2 * torch.randn(d, generator=Rng(seed).spawn("x"), dtype=torch.float64)
         net = Recorder(means)
@@ -106,9 +107,19 @@ def check_diffusion_classify(diffusion_classify: Callable[..., Any], *, strict: 
         require(
             label == alive[0], name, f"class {label} wins, expected {alive[0]}: the least mean over all draws so far"
         )
+        noises.append(_noises(net, x, times))
         swapped = labels.flip(0)
         again = diffusion_classify(x.clone(), Recorder(means), swapped, times.clone(), stages, keep, Rng(seed))
+        repeats = {int(c): [float(e) for e in v] for c, v in again[2].items()}
+        require(all(_close(history[c][: stages[0]], repeats[c]) for c in history), name,
+                "the same generator gives other errors: draw the noise from it")  # fmt: skip
         require(int(again[0]) == label, name, "another order of the classes gives another answer")
+    eps = torch.stack(noises)  # (plans, times, pixels): 480 numbers
+    require(float((torch.cdist(eps, eps) + torch.eye(len(times))).min()) > 1e-3, name,
+            "every time needs noise of its own")  # fmt: skip
+    # 5.5 and 6 deviations: a right answer is refused once in 17 million seeds
+    require(abs(float(eps.mean())) < 0.25 and 0.6 < float(eps.square().mean()) < 1.4, name,
+            "the noise is not standard Gaussian: torch.randn")  # fmt: skip
     passed(name)
 
 
@@ -140,6 +151,14 @@ def _errors(net: Recorder, x: Tensor, labels: Tensor, times: Tensor) -> tuple[di
                 noise[c].append(float(net.schedule.snr(times[i]) * off))
                 picture[c].append(float(off))
     return noise, picture
+
+
+def _noises(net: Recorder, x: Tensor, times: Tensor) -> Tensor:
+    """The noise that was put on x at each of the times, (N, d)."""
+    noisy = {round(float(t), 6): z for _, t, z in net.asked}
+    alpha, sigma = net.schedule.alpha_sigma(times)
+    shown = torch.stack([noisy[round(float(t), 6)] for t in times])
+    return (shown - alpha[:, None] * x) / sigma[:, None]
 
 
 def _close(a: list[float], b: list[float]) -> bool:

@@ -34,7 +34,9 @@ def check_winoground(winoground: Callable[[Tensor], Any], *, strict: bool = Fals
     uneven = random + torch.tensor([[3.0, 0.0], [0.0, 0.0]])  # caption 0 with picture 0 scores high whatever happens
     ties = random.clone()
     ties[:100, :, 1] = ties[:100, :, 0]
-    for s in (random, uneven, ties):
+    level = random.clone()
+    level[:100, 1] = level[:100, 0]  # both pictures score alike under each caption
+    for s in (random, uneven, ties, level):
         got = winoground(s.clone())
         if missing(name, got, strict=strict):
             return
@@ -55,6 +57,9 @@ def check_winoground(winoground: Callable[[Tensor], Any], *, strict: bool = Fals
         ):
             require(not _same(values[0], value) or _same(value, text), name, f"text score: {cause}")
         require(_same(values[0], text), name, f"text score {values[0]:.4f}, expected {text:.4f}")
+        loose = ((s[:, 0, 0] >= s[:, 1, 0]) & (s[:, 1, 1] >= s[:, 0, 1])).double().mean()
+        require(not _same(values[1], float(loose)) or _same(float(loose), image), name,
+                "image score: a tie is no decision: compare with >")  # fmt: skip
         require(_same(values[1], image), name, f"image score {values[1]:.4f}, expected {image:.4f}: keep the caption, "
                 "change the picture")  # fmt: skip
         require(not _same(values[2], text * image) or _same(text * image, group), name,
@@ -112,6 +117,11 @@ def check_caption_scores(caption_scores: Callable[..., Any], *, strict: bool = F
                 "captions saw different noise: draw it once, before the loop over captions")  # fmt: skip
     noises = [_noise(net, x, z, t) for t, z in first]
     require(float((noises[0] - noises[1]).abs().max()) > 1e-3, name, "every time needs noise of its own")
+    every = torch.stack(noises)  # 240 numbers: both bounds lie more than five standard deviations off
+    require(abs(float(every.mean())) < 0.35 and 0.5 < float(every.square().mean()) < 1.5, name,
+            "the noise is not standard Gaussian: torch.randn")  # fmt: skip
+    again = caption_scores(x.clone(), Reader(x.shape), captions.clone(), times.clone(), Rng(3))
+    require(torch.equal(got, again), name, "the same generator gives other scores: draw the noise from it")
     errors = torch.stack([_errors(net, x, row, seen[tuple(row.tolist())]) for row in captions])  # (4, 5)
     want = -errors.mean(1)
     for value, cause in (
