@@ -4,6 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from denoising import zoo
 from denoising.checks import WrongAnswer
 from denoising.checks.inner_features import check_csnr_known, check_extract, known
 from denoising.denoisers import add_noise
@@ -16,8 +17,21 @@ def take(denoiser, x0, t, block, pool, generator, *, fault=""):
     xt = x0 if fault == "clean" else x0 + eps if fault == "scale" else add_noise(denoiser.schedule, x0, t, eps)
     if fault == "mode":
         denoiser.net.train()
+    if fault == "frozen":
+        denoiser.net.requires_grad_(False)
+    if fault == "switch":
+        torch.set_grad_enabled(False)
+    if fault == "place":
+        xt = x0.copy_(xt)
+    if fault == "hooks":
+        block._forward_hooks.clear()
+    if fault == "schedule":
+        xt = add_noise(zoo.SCHEDULE, x0, t, eps)
     where = denoiser.net.norm if fault == "block" else block
-    hook = where.register_forward_hook(lambda module, inputs, output: found.append(output))
+    changed = fault == "answer"
+    hook = where.register_forward_hook(
+        lambda module, inputs, output: found.append(output) or (0 * output if changed else None)
+    )
     with torch.set_grad_enabled(fault == "graph"):
         denoiser(xt, 0.1 if fault == "time" else t)
         if fault == "twice":
@@ -70,6 +84,12 @@ def test_wrong_signals_are_named(answer, cause):
         ("time", "another time"),
         ("twice", "2 calls"),
         ("hook", "left behind"),
+        ("frozen", "left frozen"),
+        ("switch", "for everybody"),
+        ("place", "overwritten"),
+        ("hooks", "not yours"),
+        ("schedule", "not the generator's noise, or not scaled"),
+        ("answer", "changes what the network answers"),
         ("relu", "negative parts"),
         ("max", "maxima"),
         ("shape", "3 channels times 2 x 2"),

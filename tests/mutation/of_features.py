@@ -33,7 +33,7 @@ NOTEBOOK_55 = notebook(
     ("np.subtract(early(0.1), early(0.001))", "np.subtract(early(0.001), early(0.1))"),  # noise helps the wrong end
     ('for b in ("entry", "up.0", "up.1")}', 'for b in ("up.0", "up.3", "out")}'),  # blocks that the picture leaves by
     ("gan.generate(codes / 2)", "gan.generate(codes)"),  # no control left
-    ("for rows in ([3, 4, 5], [0, 1, 6])", "for rows in ([0, 1, 6], [3, 4, 5])"),  # the outer blocks for the deep ones
+    ("control=cka(plain, last))", 'control=cka(inner["mid"], last))'),  # no random weights
 )
 OF_FEATURES = [
     *library(

@@ -1,16 +1,16 @@
 """Checks of notebook 5.5: the class signal of a known class, and features read off with a hook."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, SupportsFloat
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from denoising import zoo
 from denoising.checks import missing, passed, require
 from denoising.denoisers import NetworkDenoiser, add_noise
 from denoising.rng import Rng
+from denoising.schedules import Linear
 
 __all__ = ["check_csnr_known", "check_extract"]
 
@@ -34,7 +34,7 @@ def check_csnr_known(csnr_known: Callable[..., Any], *, strict: bool = False) ->
         got = csnr_known(sigma, delta, d, c)
         if missing(name, got, strict=strict):
             return
-        require(isinstance(got, int | float | Tensor), name, f"expected a number, got {got!r}")
+        require(isinstance(got, SupportsFloat), name, f"expected a number, got {got!r}")
         got, want = float(got), known(sigma, delta, d, c)
         own, off = 1 / (1 + sigma**2), delta**2 / (delta**2 + sigma**2)
         for value, cause in (
@@ -64,10 +64,13 @@ class Toy(nn.Module):
         for number, weight in enumerate(self.parameters()):
             nn.init.normal_(weight, std=0.5, generator=Rng(number))
         self.seen: list[tuple[Tensor, Tensor]] = []
+        self.answers: list[Tensor] = []
 
     def forward(self, x: Tensor, timestep: Tensor, labels: Tensor | None = None) -> Tensor:
         self.seen.append((x.detach().clone(), timestep.detach().clone()))
-        return self.out(self.norm(self.block(x + 1e-3 * timestep.view(-1, 1, 1, 1))))
+        answer = self.out(self.norm(self.block(x + 1e-3 * timestep.view(-1, 1, 1, 1))))
+        self.answers.append(answer.detach())
+        return answer
 
 
 def check_extract(extract: Callable[..., Any], *, strict: bool = False) -> None:
@@ -76,14 +79,23 @@ def check_extract(extract: Callable[..., Any], *, strict: bool = False) -> None:
     Raises:
         WrongAnswer: with the likely cause.
     """
-    name, t, schedule = "extract", 0.3, zoo.SCHEDULE
+    name, t, schedule = "extract", 0.3, Linear()
     net = Toy().eval()
     denoiser = NetworkDenoiser(net, schedule)
     x0 = torch.randn((4, 1, 8, 8), generator=Rng(1))
     before = {key: value.clone() for key, value in net.state_dict().items()}
-    got = extract(denoiser, x0.clone(), t, net.block, 2, Rng(2))
+    given, neighbour = x0.clone(), net.block.register_forward_hook(lambda *_: None)
+    got = extract(denoiser, given, t, net.block, 2, Rng(2))
+    graphs = torch.is_grad_enabled()
+    torch.set_grad_enabled(True)
     if missing(name, got, strict=strict):
+        neighbour.remove()
         return
+    require(graphs, name, "gradients are switched off for everybody: use torch.no_grad() in a with statement")
+    require(all(weight.requires_grad for weight in net.parameters()), name, "the weights are left frozen")
+    require(torch.equal(given, x0), name, "the clean pictures are overwritten")
+    require(neighbour.id in net.block._forward_hooks, name, "a hook that is not yours is gone: remove your handle only")
+    neighbour.remove()
     require(isinstance(got, Tensor), name, f"expected a tensor, got {type(got).__name__}")
     hooks = [hook for module in net.modules() for hook in (*module._forward_hooks, *module._forward_pre_hooks)]
     require(not hooks, name, "a hook is left behind: remove its handle, or every later call pays for it")
@@ -103,6 +115,8 @@ def check_extract(extract: Callable[..., Any], *, strict: bool = False) -> None:
     ):  # fmt: skip
         require(not torch.allclose(got, value, atol=1e-5), name, cause)
     require(torch.allclose(got, pooled, atol=1e-5), name, "these are not the means of the block's own answer")
+    answers = [net.answers[0], net.out(net.norm(want)).detach()]
+    require(torch.allclose(*answers, atol=1e-5), name, "the hook changes what the network answers: let it return None")
     whole = extract(denoiser, x0.clone(), t, net.block, 8, Rng(2)).view(4, 3, 64).mean(2)
     one = extract(denoiser, x0.clone(), t, net.block, 1, Rng(2))
     require(torch.allclose(one, whole, atol=1e-5), name, "pool = 1 is not the mean over the cells of pool = 8")

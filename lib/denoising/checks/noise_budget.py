@@ -12,7 +12,7 @@ from denoising.rng import Rng
 __all__ = ["check_draws_needed", "check_paired_var"]
 
 SETTINGS = ((0.6, 0.8, 0.45, 3.0), (0.9, 0.436, 1.2, 1.0), (0.3, 0.954, 0.8, 9.0), (0.97, 0.243, 0.3, 0.5),
-            (0.5, 0.866, 2.0, 2.0))  # fmt: skip
+            (0.5, 0.866, 2.0, 2.0), (0.6, 0.5, 0.9, 2.0))  # fmt: skip
 
 
 def check_paired_var(paired_var: Callable[[float, float, float, float], Any], *, strict: bool = False) -> None:

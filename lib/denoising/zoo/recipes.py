@@ -213,13 +213,11 @@ RECIPES |= {
 # frozen in 5.5: it never saw a label, and one call gives the features of a picture in a millisecond
 RECIPES["fashion_unet_unlabelled"] = replace(
     _unet,
-    steps=2000,
-    batch=64,
     objective="unlabelled",
     options=(("channels", [40, 80]), ("attention", [False, True]), ("fold", 4), ("num_classes", 0)),
 )
 RECIPES["fashion_bigan"] = Recipe(
-    "BiGAN", "fashion-G", steps=2500, batch=64, lr=2e-4, seed=0, ema=0.995, objective=GAME
+    "BiGAN", "fashion-G", steps=16_000, batch=64, lr=2e-4, seed=0, ema=0.995, objective=GAME
 )
 # the same 640 000 scenes, in batches of four times as many; "bag" cannot tell the order of words
 _dual = Recipe("DualEncoder", "scenes", steps=5000, batch=128, lr=1e-3, seed=0, ema=0.99, objective="contrast")

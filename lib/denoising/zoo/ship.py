@@ -19,7 +19,6 @@ from denoising.zoo import adversarial, contrast, distillation, recipes, scene_ne
 __all__ = ["draw", "evaluate", "noise_quartiles", "student_and_teacher", "write", "write_table"]
 
 SAMPLES, CALLS = 5000, 20  # of the Fréchet distance on a model card
-FEWER = 2000  # of a network without labels
 # Most pixels of the data are exactly -1. A sampler ends a hair above, and the metric features see that haze: the card
 # tells how much of the distance it is, by a second value with every pixel below this one set to -1.
 NEAR_BLACK = -0.95
@@ -82,8 +81,7 @@ def evaluate(net: nn.Module, data: str = "fashion-G") -> dict:
             accuracy["clean" if t is None else f"t={t}"] = round(float((guess == test.y).double().mean()), 4)
         return {"accuracy_on_T": accuracy, "n": len(test)}
     model = NetworkDenoiser(net, zoo.SCHEDULE, num_classes=net.null_label)
-    n = SAMPLES if net.null_label else FEWER
-    x, y = draw(model, n)
+    x, y = draw(model, SAMPLES)
     clear = torch.where(x < NEAR_BLACK, -1.0, x)
     floor = metrics.frechet_distance(zoo.features(test.x[:SAMPLES]), zoo.reference())
     labels = {} if y is None else {"judge_accuracy_on_samples": round(float((zoo.classify(x) == y).double().mean()), 4)}
@@ -91,7 +89,7 @@ def evaluate(net: nn.Module, data: str = "fashion-G") -> dict:
         "fd64": round(metrics.frechet_distance(zoo.features(x), zoo.reference()), 4),
         "fd64_near_black_set_to_black": round(metrics.frechet_distance(zoo.features(clear), zoo.reference()), 4),
         "fd64_floor": round(floor, 4),
-        "n": n,
+        "n": SAMPLES,
         "calls": CALLS,
         "sampler": "DPM-Solver++ (2M), equal steps of t, guidance off",
         "judge_accuracy_on_T": round(float((zoo.classify(test.x) == test.y).double().mean()), 4),
