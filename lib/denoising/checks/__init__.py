@@ -8,9 +8,11 @@ import inspect
 import re
 from typing import Any
 
+from torch import Tensor
+
 from denoising.nb.record import remember
 
-__all__ = ["WrongAnswer", "missing", "passed", "require"]
+__all__ = ["WrongAnswer", "missing", "passed", "require", "require_gaussian"]
 
 
 class WrongAnswer(AssertionError):
@@ -39,6 +41,13 @@ def require(condition: bool, name: str, message: str) -> None:
     """Raise `WrongAnswer` with the likely cause unless `condition` holds."""
     if not condition:
         raise WrongAnswer(f"{name}: {message}")
+
+
+def require_gaussian(eps: Tensor, name: str) -> None:
+    """Refuse noise, any shape, whose mean or mean square is 5.4 deviations off: of right answers one in 500 000."""
+    far = 5.4 / eps.numel() ** 0.5
+    off = abs(float(eps.mean())), abs(float(eps.square().mean()) - 1) / 2**0.5
+    require(max(off) < far, name, "the noise is not standard Gaussian: torch.randn")
 
 
 def passed(name: str) -> None:

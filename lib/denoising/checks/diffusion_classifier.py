@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from denoising.checks import missing, passed, require
-from denoising.denoisers import Denoiser
+from denoising.checks import missing, passed, require, require_gaussian
+from denoising.denoisers import Denoiser, from_x0
 from denoising.rng import Rng
 from denoising.schedules import Linear, rows
 
@@ -117,9 +117,7 @@ def check_diffusion_classify(diffusion_classify: Callable[..., Any], *, strict: 
     eps = torch.stack(noises)  # (plans, times, pixels): 480 numbers
     require(float((torch.cdist(eps, eps) + torch.eye(len(times))).min()) > 1e-3, name,
             "every time needs noise of its own")  # fmt: skip
-    # 5.5 and 6 deviations: a right answer is refused once in 17 million seeds
-    require(abs(float(eps.mean())) < 0.25 and 0.6 < float(eps.square().mean()) < 1.4, name,
-            "the noise is not standard Gaussian: torch.randn")  # fmt: skip
+    require_gaussian(eps, name)
     passed(name)
 
 
@@ -158,7 +156,7 @@ def _noises(net: Recorder, x: Tensor, times: Tensor) -> Tensor:
     noisy = {round(float(t), 6): z for _, t, z in net.asked}
     alpha, sigma = net.schedule.alpha_sigma(times)
     shown = torch.stack([noisy[round(float(t), 6)] for t in times])
-    return (shown - alpha[:, None] * x) / sigma[:, None]
+    return from_x0("eps", x, shown, alpha[:, None], sigma[:, None])
 
 
 def _close(a: list[float], b: list[float]) -> bool:

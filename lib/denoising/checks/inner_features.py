@@ -89,7 +89,6 @@ def check_extract(extract: Callable[..., Any], *, strict: bool = False) -> None:
     graphs = torch.is_grad_enabled()
     torch.set_grad_enabled(True)
     if missing(name, got, strict=strict):
-        neighbour.remove()
         return
     require(graphs, name, "gradients are switched off for everybody: use torch.no_grad() in a with statement")
     require(all(weight.requires_grad for weight in net.parameters()), name, "the weights are left frozen")

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from denoising import scenes
-from denoising.checks import missing, passed, require
-from denoising.denoisers import Denoiser
+from denoising.checks import missing, passed, require, require_gaussian
+from denoising.denoisers import Denoiser, from_x0
 from denoising.rng import Rng
 from denoising.schedules import Linear, rows
 
@@ -117,9 +117,7 @@ def check_caption_scores(caption_scores: Callable[..., Any], *, strict: bool = F
                 "captions saw different noise: draw it once, before the loop over captions")  # fmt: skip
     noises = [_noise(net, x, z, t) for t, z in first]
     require(float((noises[0] - noises[1]).abs().max()) > 1e-3, name, "every time needs noise of its own")
-    every = torch.stack(noises)  # 240 numbers: both bounds lie more than five standard deviations off
-    require(abs(float(every.mean())) < 0.35 and 0.5 < float(every.square().mean()) < 1.5, name,
-            "the noise is not standard Gaussian: torch.randn")  # fmt: skip
+    require_gaussian(torch.stack(noises), name)
     again = caption_scores(x.clone(), Reader(x.shape), captions.clone(), times.clone(), Rng(3))
     require(torch.equal(got, again), name, "the same generator gives other scores: draw the noise from it")
     errors = torch.stack([_errors(net, x, row, seen[tuple(row.tolist())]) for row in captions])  # (4, 5)
@@ -144,7 +142,7 @@ def check_caption_scores(caption_scores: Callable[..., Any], *, strict: bool = F
 
 def _noise(net: Reader, x: Tensor, z: Tensor, t: float) -> Tensor:
     alpha, sigma = net.schedule.alpha_sigma(t)
-    return (z - alpha * x) / sigma
+    return from_x0("eps", x, z, alpha, sigma)
 
 
 def _errors(net: Reader, x: Tensor, row: Tensor, shown: list[tuple[float, Tensor]], *, weigh: bool = True) -> Tensor:
